@@ -1,0 +1,96 @@
+# The CPU addon and the native test and bench programs, from one list of objects.
+# Build with `npm run build:native`; native/build.mjs supplies headers, so nothing is fetched.
+{
+  'variables': {
+    'sanitize%': '',
+    # Compiled once per instruction set, into a namespace named by ISA.
+    'cpu_kernels': [
+      'kernels/cpu/attention.cpp',
+      'kernels/cpu/embed.cpp',
+      'kernels/cpu/kv_append.cpp',
+      'kernels/cpu/linear.cpp',
+      'kernels/cpu/log_prob.cpp',
+      'kernels/cpu/rms_norm.cpp',
+      'kernels/cpu/rope.cpp',
+      'kernels/cpu/silu_mul.cpp',
+      'kernels/cpu/table.cpp',
+    ],
+  },
+  'target_defaults': {
+    'include_dirs': ['.'],
+    'cflags_cc': [
+      '-std=c++20', '-O3', '-fPIC', '-fvisibility=hidden', '-fno-math-errno', '-ffp-contract=off',
+      '-Wall', '-Wextra', '-Wno-missing-field-initializers', '-pthread',
+    ],
+    'cflags_cc!': ['-fno-exceptions', '-fno-rtti'],
+    'ldflags': ['-pthread'],
+    'conditions': [
+      ['sanitize!=""', {
+        'cflags_cc': ['-fsanitize=<(sanitize)', '-fno-omit-frame-pointer', '-g', '-O1'],
+        'ldflags': ['-fsanitize=<(sanitize)'],
+      }],
+    ],
+  },
+  'targets': [
+    {
+      'target_name': 'cpu_baseline',
+      'type': 'static_library',
+      'sources': ['<@(cpu_kernels)'],
+      'defines': ['ISA=baseline'],
+    },
+    {
+      'target_name': 'cpu_avx2',
+      'type': 'static_library',
+      'sources': ['<@(cpu_kernels)'],
+      'defines': ['ISA=avx2'],
+      'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mbmi2'],
+    },
+    {
+      'target_name': 'cpu_avx512',
+      'type': 'static_library',
+      'sources': ['<@(cpu_kernels)'],
+      'defines': ['ISA=avx512'],
+      'cflags_cc': [
+        '-mavx2', '-mfma', '-mf16c', '-mbmi2', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl',
+        '-mprefer-vector-width=512',
+      ],
+    },
+    {
+      'target_name': 'core',
+      'type': 'static_library',
+      'sources': [
+        '<!@(node -p "[\'kernels\', \'kernels/reference\', \'native/backend\', \'native/engine\', \'native/model\', \'native/os\', \'native/weights\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\')).map(f => d + \'/\' + f)).join(\' \')")',
+      ],
+      'dependencies': ['cpu_baseline', 'cpu_avx2', 'cpu_avx512'],
+      'export_dependent_settings': ['cpu_baseline', 'cpu_avx2', 'cpu_avx512'],
+    },
+    {
+      'target_name': 'minicpm',
+      'dependencies': ['core'],
+      'sources': [
+        '<!@(node -p "require(\'fs\').readdirSync(\'native/binding\').filter(f => f.endsWith(\'.cpp\')).map(f => \'native/binding/\' + f).join(\' \')")',
+      ],
+      'include_dirs': [
+        '<!(node -p "require(\'node-api-headers\').include_dir")',
+        '<!(node -p "require(\'node-addon-api\').include_dir")',
+      ],
+      'defines': ['NAPI_VERSION=9', 'NAPI_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
+    },
+    {
+      'target_name': 'native_test',
+      'type': 'executable',
+      'dependencies': ['core'],
+      'sources': [
+        '<!@(node -p "[\'test/kernels\', \'test/native\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\')).map(f => d + \'/\' + f)).join(\' \')")',
+      ],
+    },
+    {
+      'target_name': 'native_bench',
+      'type': 'executable',
+      'dependencies': ['core'],
+      'sources': [
+        '<!@(node -p "require(\'fs\').readdirSync(\'bench/kernels\').filter(f => f.endsWith(\'.cpp\')).map(f => \'bench/kernels/\' + f).join(\' \')")',
+      ],
+    },
+  ],
+}

@@ -1,0 +1,39 @@
+// The CPU kernels of one instruction set, and the list of them, best first.
+#pragma once
+
+#include <span>
+
+#include "kernels/attention.h"
+#include "kernels/cpu/workers.h"
+#include "kernels/embed.h"
+#include "kernels/kv_append.h"
+#include "kernels/linear.h"
+#include "kernels/log_prob.h"
+#include "kernels/rms_norm.h"
+#include "kernels/rope.h"
+#include "kernels/silu_mul.h"
+
+namespace minicpm {
+
+struct CpuKernels {
+  const char* isa;  // "baseline", "avx2", "avx512"
+  bool (*supported)();
+
+  void (*embed)(const Embed&, Workers&);
+  void (*rms_norm)(const RmsNorm&, Workers&);
+  void (*linear)(const Linear&, Workers&);
+  void (*rope)(const Rope&, Workers&);
+  void (*kv_append)(const KvAppend&, Workers&);
+  void (*attention)(const Attention&, Workers&);
+  void (*silu_mul)(const SiluMul&, Workers&);
+  void (*log_prob)(const LogProb&, Workers&);
+};
+
+/// Every set compiled in, best first.
+std::span<const CpuKernels* const> cpu_kernel_sets();
+
+/// The best set this machine can run, or the one named by `forced` (MINICPM_CPU); throws Error{kDevice}, listing
+/// the names, where that one is unknown or can't run here.
+const CpuKernels& select_cpu_kernels(const char* forced);
+
+}  // namespace minicpm

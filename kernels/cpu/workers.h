@@ -1,0 +1,28 @@
+// The CPU backend's threads: they claim items by an atomic counter, spin briefly after work, then sleep.
+#pragma once
+
+namespace minicpm {
+
+class Workers {
+ public:
+  /// `threads` includes the caller: threads - 1 are started.
+  explicit Workers(int threads);
+  ~Workers();
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+
+  int threads() const { return threads_; }
+
+  using Item = void (*)(void* context, int item, int thread);
+
+  /// Runs item(context, i, thread) for i in [0, count), thread in [0, threads()), and returns when all are done.
+  /// Items are claimed in order by whoever is free. Never allocates. One caller at a time.
+  void run(int count, Item item, void* context);
+
+ private:
+  struct Shared;
+  Shared* shared_;
+  int threads_;
+};
+
+}  // namespace minicpm

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "kernels/tensor.h"
+
+namespace minicpm {
+
+/// y[t] = table[tokens[t]] * scale.
+struct Embed {
+  Tensor y;       // [tokens, hidden], f32
+  Tensor tokens;  // [1, tokens], i32, each in [0, vocabulary)
+  Tensor table;   // [vocabulary, hidden], f32, f16 or bf16
+  float scale;    // the model's scale_emb
+
+  void check() const;
+};
+
+}  // namespace minicpm

@@ -1,0 +1,31 @@
+// Builds the addon and the native test and bench programs with node-gyp, from headers that npm installed.
+// Usage: node native/build.mjs [--sanitize address,undefined|thread]   (sanitized builds go to build/<sanitizer>/)
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, symlinkSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const at = process.argv.indexOf("--sanitize");
+const sanitize = at > 0 ? process.argv[at + 1] : "";
+const nodeGyp = createRequire(import.meta.url).resolve("node-gyp/bin/node-gyp.js");
+
+// node-gyp always builds in <directory>/build: a sanitized build gets a directory of links to the sources.
+let directory = root;
+if (sanitize) {
+  directory = join(root, "build", sanitize.split(",")[0]);
+  mkdirSync(directory, { recursive: true });
+  for (const name of ["native", "kernels", "test", "bench", "node_modules", "package.json"]) {
+    if (!existsSync(join(directory, name))) symlinkSync(join(root, name), join(directory, name));
+  }
+  cpSync(join(root, "binding.gyp"), join(directory, "binding.gyp"));
+}
+
+const options = ["--nodedir", join(root, "native", "headers"), "--loglevel", "warn"];
+const gyp = (...words) =>
+  execFileSync(process.execPath, [nodeGyp, ...words, ...options], { cwd: directory, stdio: "inherit" });
+
+gyp("configure", "--", ...(sanitize ? [`-Dsanitize=${sanitize}`] : []));
+gyp("build", "--jobs", String(availableParallelism()));

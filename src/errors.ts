@@ -1,0 +1,154 @@
+/** Every error class of the library: fields first, then a sentence that says what happened and what to do. */
+
+/** The base of all errors that this library throws on purpose (a cancelled call rejects with AbortError). */
+export abstract class MiniCpmError extends Error {
+  /** Stable, upper-case, for programs. */
+  abstract readonly code: string;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** No native addon could be loaded. */
+export class AddonNotFoundError extends MiniCpmError {
+  readonly code = "ADDON_NOT_FOUND";
+
+  constructor(
+    readonly path: string,
+    readonly reason: string,
+  ) {
+    super(
+      `The native addon ${path} could not be loaded: ${reason}. Build it with \`npm run build\` in the package ` +
+        `(this is ${process.platform}-${process.arch}, Node ${process.versions.node}), ` +
+        "or set MINICPM_BINARY to a minicpm.node file.",
+    );
+  }
+}
+
+/** The name or path given is no model we can find. */
+export class ModelNotFoundError extends MiniCpmError {
+  readonly code = "MODEL_NOT_FOUND";
+
+  constructor(
+    readonly model: string,
+    readonly searched: readonly string[],
+  ) {
+    super(
+      `There is no model "${model}". Looked at: ${searched.join(", ")}. ` +
+        "Give a folder with config.json and model.safetensors, or a .gguf file.",
+    );
+  }
+}
+
+/** A model file is not what it should be. */
+export class CheckpointError extends MiniCpmError {
+  readonly code = "CHECKPOINT";
+
+  constructor(
+    readonly file: string,
+    /** The tensor or field that is wrong, or "" where the whole file is. */
+    readonly tensor: string,
+    readonly expected: string,
+    readonly found: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `${file}${tensor && `, ${tensor}`}: expected ${expected}, found ${found}. ` +
+        "Fetch the file again, or check that its config.json belongs to it.",
+      options,
+    );
+  }
+}
+
+/** The model or the request needs something this version does not do. */
+export class UnsupportedError extends MiniCpmError {
+  readonly code = "UNSUPPORTED";
+
+  constructor(
+    readonly what: string,
+    readonly instead: string,
+  ) {
+    super(`${what} is not supported. ${instead}`);
+  }
+}
+
+/** The conversation plus the requested answer is longer than the KV cache. */
+export class ContextOverflowError extends MiniCpmError {
+  readonly code = "CONTEXT_OVERFLOW";
+
+  constructor(
+    readonly needed: number,
+    readonly capacity: number,
+  ) {
+    super(
+      `${needed} tokens do not fit a context of ${capacity}. ` +
+        `Load the model with { contextLength: ${needed} } or more, or drop early messages.`,
+    );
+  }
+}
+
+/** Memory that was asked for is not there. */
+export class OutOfMemoryError extends MiniCpmError {
+  readonly code = "OUT_OF_MEMORY";
+
+  constructor(
+    readonly neededBytes: number,
+    readonly freeBytes: number,
+    /** The option that makes it smaller, as a sentence. */
+    readonly remedy: string,
+  ) {
+    super(
+      `${(neededBytes / 2 ** 20).toFixed(0)} MiB are needed, ${(freeBytes / 2 ** 20).toFixed(0)} MiB are free. ${remedy}`,
+    );
+  }
+}
+
+/** The device asked for is not on this machine. */
+export class DeviceError extends MiniCpmError {
+  readonly code = "DEVICE";
+
+  constructor(
+    readonly asked: string,
+    readonly present: readonly string[],
+  ) {
+    super(`There is no device "${asked}" here. Present: ${present.join(", ")}.`);
+  }
+}
+
+/** Tensors handed to an op do not fit each other: a bug in this library, or a config that got past its checks. */
+export class ShapeError extends MiniCpmError {
+  readonly code = "SHAPE";
+}
+
+/** The object is disposed, or its present state does not allow the call. */
+export class StateError extends MiniCpmError {
+  readonly code = "STATE";
+}
+
+/** An option has a value outside its range. */
+export class OptionError extends MiniCpmError {
+  readonly code = "OPTION";
+
+  constructor(
+    readonly option: string,
+    readonly expected: string,
+    readonly found: unknown,
+  ) {
+    super(`${option} must be ${expected}, not ${JSON.stringify(found) ?? String(found)}.`);
+  }
+}
+
+/** A call ended by its AbortSignal. `partial` is the result so far, where the call makes one. */
+export class AbortError extends Error {
+  override readonly name = "AbortError";
+  readonly code = "ABORT_ERR";
+
+  constructor(
+    readonly partial?: unknown,
+    options?: ErrorOptions,
+  ) {
+    super("The call was aborted.", options);
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * The native boundary: finds the addon and types everything that crosses it. Tokens cross, tensors do not
+ * (logits and hidden states as copies, on request).
+ */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { AddonNotFoundError } from "../errors.ts";
+
+/** A tensor in a model file: where its bytes are and what they are. */
+export interface WeightPlan {
+  /** Index into `ModelPlan.files`. */
+  readonly file: number;
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+  readonly dtype: "F32" | "F16" | "BF16" | "Q8_0" | "Q4_0" | "Q4_1";
+  /** `[out, in]` for matrices, `[length]` for vectors. */
+  readonly shape: readonly number[];
+  /**
+   * Rows are stored in interleaved RoPE pairs, for this many heads (GGUF's `llama` and `minicpm` q and k): per head,
+   * row 2i is ours i and row 2i+1 is ours i + head_dim / 2. Undone at load.
+   */
+  readonly interleavedHeads?: number;
+}
+
+/**
+ * The model's numbers as the forward pass uses them; scales are already worked out from scale_emb, scale_depth and
+ * dim_model_base, so that a plain Llama has all scales 1.
+ */
+export interface NativeConfig {
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly rmsNormEps: number;
+  /** Multiplies embeddings: scale_emb. */
+  readonly embedScale: number;
+  /** Multiplies every residual branch: scale_depth / sqrt(layers). */
+  readonly residualScale: number;
+  /** Multiplies logits: dim_model_base / hidden_size. */
+  readonly logitScale: number;
+  readonly ropeTheta: number;
+  /** LongRoPE, or absent: lists of headDim / 2; `long` serves sequences whose capacity exceeds `originalLength`. */
+  readonly longRope?: {
+    readonly shortFactor: readonly number[];
+    readonly longFactor: readonly number[];
+    readonly originalLength: number;
+    /** Multiplies cos and sin: sqrt(1 + ln(max / original) / ln(original)). */
+    readonly magnitude: number;
+    /** Use the long list always, because max_position_embeddings exceeds originalLength. */
+    readonly alwaysLong: boolean;
+  };
+}
+
+export type NativeDevice = "cpu" | "reference";
+export type KvType = "f32" | "f16";
+
+/**
+ * Everything native code needs to load a model. Weight names: `embed`, `head` (absent when tied), `norm`,
+ * `layers.N.attn.{norm,q,k,v,o}`, `layers.N.mlp.{norm,gate,up,down}`.
+ */
+export interface ModelPlan {
+  readonly config: NativeConfig;
+  /** Paths with the sizes the headers were checked against; a file that has another size by now is refused. */
+  readonly files: readonly { readonly path: string; readonly bytes: number }[];
+  readonly weights: Readonly<Record<string, WeightPlan>>;
+  readonly device: NativeDevice;
+  /** Worker threads, the engine's own included; 0 takes one a physical core. */
+  readonly threads: number;
+  readonly kvType: KvType;
+  /** Instruction set to force (MINICPM_CPU), or "" for the best. */
+  readonly isa: string;
+}
+
+/** Bytes a model takes. `total` is the sum of the others. */
+export interface MemoryPlan {
+  /** Files mapped and used as they are. */
+  readonly mapped: number;
+  /** Weights converted at load (GGUF's quantized tensors, norms). */
+  readonly weights: number;
+  /** KV blocks of `sequences` sequences of `capacity` tokens. */
+  readonly kv: number;
+  /** Activations, logits and tables of the forward pass. */
+  readonly activations: number;
+  readonly total: number;
+}
+
+export interface DeviceInfo {
+  readonly name: NativeDevice;
+  /** The processor's own name. */
+  readonly description: string;
+  /** Instruction sets this machine can run, best first. */
+  readonly isas: readonly string[];
+  readonly cores: number;
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+}
+
+/** Sampling by contract: see kernels/sample.h for the order of the processors and what each number means. */
+export interface NativeSampling {
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly repetitionPenalty: number;
+  readonly presencePenalty: number;
+  readonly frequencyPenalty: number;
+  readonly seed: bigint;
+  readonly biasTokens: Int32Array;
+  readonly biases: Float32Array;
+  /** How many of the best tokens to report with each token, 0 to 20; -1 reports no log-probabilities at all. */
+  readonly logprobs: number;
+}
+
+/** Tokens as they are made, about one event every 10 ms. */
+export interface TokenEvent {
+  readonly tokens: Int32Array;
+  /** One natural log-probability a token; absent unless asked for. */
+  readonly logprobs?: Float32Array;
+  /** `logprobs` best tokens for each token, best first: `topTokens[i * n + j]`. */
+  readonly topTokens?: Int32Array;
+  readonly topLogprobs?: Float32Array;
+}
+
+export interface DecodeOptions {
+  /** Most tokens to make. */
+  readonly count: number;
+  readonly stopTokens: Int32Array;
+  readonly sampling: NativeSampling;
+}
+
+/** `stop`: the last token is one of `stopTokens`. `count`: as many as asked. `cancelled`: `cancel()` was called. */
+export type StopReason = "stop" | "count" | "cancelled";
+
+/** Tokens of one conversation and their KV blocks. One call at a time runs; others queue in order. */
+export interface NativeSequence {
+  /** Tokens whose keys and values are held. */
+  readonly length: number;
+  readonly capacity: number;
+  /** The ids behind `length`, a copy. */
+  tokens(): Int32Array;
+  /**
+   * Appends tokens; logits of the last are ready afterwards. `onProgress(done)` counts tokens of this call. A pending
+   * token is forgotten first. Resolves "cancelled" with the finished part kept.
+   */
+  prefill(tokens: Int32Array, onProgress?: (done: number) => void): Promise<"done" | "cancelled">;
+  /**
+   * Makes tokens: steps the pending token if there is one, samples, and so on. The last token sampled stays pending
+   * (not in `length`) until the next decode or step; `onTokens` has delivered every token when the promise resolves.
+   */
+  decode(options: DecodeOptions, onTokens: (event: TokenEvent) => void): Promise<StopReason>;
+  /** Runs the pending token; its logits are ready afterwards. */
+  step(): Promise<"done" | "cancelled">;
+  /** Chooses the next token from the present logits and leaves it pending. Bit t of mask[t / 32] allows token t. */
+  sample(sampling: NativeSampling, mask?: Uint32Array): Promise<TokenEvent>;
+  /** Appends tokens and returns the log-probability of each under the tokens before it (the first: NaN if nothing was before). */
+  score(tokens: Int32Array): Promise<Float32Array>;
+  /** Forgets everything from `length` on, the pending token and the logits too. */
+  truncate(length: number): void;
+  /** Logits of the last token, before any processor; a copy of `[vocabSize]`. */
+  logits(): Float32Array;
+  /** Final-norm output of the last token; a copy of `[hiddenSize]`. */
+  hidden(): Float32Array;
+  /** Benchmarks only: claims `length` tokens with made-up keys and values. */
+  fillForBench(length: number): Promise<void>;
+  /** Stops the running and queued calls of this sequence within two layers; they resolve as "cancelled". */
+  cancel(): void;
+  /** Frees the blocks once a running call has stopped. Calls after it throw. */
+  dispose(): void;
+}
+
+export interface NativeModel {
+  readonly device: NativeDevice;
+  readonly isa: string;
+  readonly threads: number;
+  /** @throws OutOfMemoryError when `capacity` tokens of KV blocks do not fit the machine. */
+  createSequence(options: { capacity: number }): NativeSequence;
+  memoryPlan(options: { capacity: number; sequences: number }): MemoryPlan;
+  /** Ops started since load, for tests that count what runs after a cancel. */
+  readonly opsStarted: number;
+  /** Frees the model when its last call has ended; its sequences are disposed. */
+  dispose(): Promise<void>;
+}
+
+export interface NativeAddon {
+  devices(): DeviceInfo[];
+  /** What `loadModel(plan)` and its sequences would take, without reading any weight. */
+  memoryPlan(plan: ModelPlan, options: { capacity: number; sequences: number }): MemoryPlan;
+  /** `onProgress(done, total)` counts bytes of weights. */
+  loadModel(plan: ModelPlan, onProgress?: (done: number, total: number) => void): Promise<NativeModel>;
+  /** Bytes held by native code in this process: allocated and mapped. */
+  nativeBytes(): { allocated: number; mapped: number };
+}
+
+const require = createRequire(import.meta.url);
+
+/** Where a build of this package leaves the addon, seen from src/native and dist/native alike. */
+const builtHere = fileURLToPath(new URL("../../build/Release/minicpm.node", import.meta.url));
+
+let loaded: NativeAddon | undefined;
+
+/**
+ * The addon: MINICPM_BINARY if set, else the one built in this package.
+ *
+ * @throws AddonNotFoundError with the places tried and how to build it.
+ */
+export function addon(): NativeAddon {
+  if (loaded) return loaded;
+  const path = process.env.MINICPM_BINARY || builtHere;
+  if (!existsSync(path)) throw new AddonNotFoundError(path, "there is no such file");
+  try {
+    loaded = require(path) as NativeAddon;
+  } catch (cause) {
+    throw new AddonNotFoundError(path, cause instanceof Error ? cause.message : String(cause));
+  }
+  return loaded;
+}
