@@ -1,0 +1,54 @@
+/**
+ * Why an answer ended. `stop`: the model ended it, or a stop text came up. `length`: maxTokens were made, or the
+ * context is full. `aborted`: only in an AbortError's `partial`.
+ */
+export type FinishReason = "stop" | "length" | "aborted";
+
+/** Tokens of one answer. */
+export interface Usage {
+  /** Tokens of the whole prompt. */
+  readonly prompt: number;
+  /** Those of `prompt` whose keys and values were held already. */
+  readonly cached: number;
+  /** Tokens made: `Result.tokens` and the end-of-sequence token, if one came. */
+  readonly completion: number;
+}
+
+/** Speed and memory of one answer. Rates are 0 where nothing was measured. */
+export interface Stats {
+  /** Milliseconds that loading the model took. */
+  readonly loadMs: number;
+  /** Milliseconds from the start of the run (not from its place in the queue) to the first token. */
+  readonly ttftMs: number;
+  /** Prompt tokens run a second, cached ones left out. */
+  readonly prefillTps: number;
+  /** Tokens made a second, after the first. */
+  readonly decodeTps: number;
+  /** Most memory this process ever had resident, in bytes. */
+  readonly peakBytes: number;
+}
+
+export interface TokenLogprob {
+  readonly token: number;
+  /** Natural log-probability under the model, before any processor. */
+  readonly logprob: number;
+  /** The best tokens, best first: as many as asked. */
+  readonly top: readonly { readonly token: number; readonly logprob: number }[];
+}
+
+/** An answer. */
+export interface Result {
+  /** The answer without its thinking, stop text and special tokens. */
+  readonly text: string;
+  /** What the model thought before it answered, if it did. */
+  readonly thinking?: string;
+  /** The answer's tokens, thinking included, end-of-sequence token left out. */
+  readonly tokens: Int32Array;
+  readonly finishReason: FinishReason;
+  /** The seed that was used: the same seed, prompt and options give the same answer. */
+  readonly seed: number | bigint;
+  /** One entry for each of `tokens`, where asked for. */
+  readonly logprobs?: readonly TokenLogprob[];
+  readonly usage: Usage;
+  readonly stats: Stats;
+}
