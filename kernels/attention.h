@@ -1,5 +1,5 @@
-// Causal softmax attention over KV blocks, grouped queries (Ainslie et al. 2023, arXiv:2305.13245), with an online
-// softmax (Milakov & Gimelshein 2018, arXiv:1805.02867).
+// Causal softmax attention over KV blocks, grouped queries (Ainslie et al. 2023, arXiv:2305.13245),
+// with an online softmax (Milakov & Gimelshein 2018, arXiv:1805.02867).
 #pragma once
 
 #include <span>
@@ -8,10 +8,12 @@
 
 namespace minicpm {
 
-/// y[t, h] = sum_j softmax_j(scale * q[t, h] . k[j, g]) v[j, g], j <= position of row t, g = h / (heads / kv_heads).
+/// y[t, h] = sum_j softmax_j(scale * q[t, h] . k[j, g]) v[j, g], j <= position of row t, g = h /
+/// (heads / kv_heads).
 ///
-/// Contract 1: each block of 64 keys gives a partial (max, sum, weighted values), the partials are merged in block
-/// order; the order of every sum depends on the position alone. The rows' own keys must already be in the blocks.
+/// Contract 1: each block of 64 keys gives a partial (max, sum, weighted values), the partials are
+/// merged in block order; the order of every sum depends on the position alone. The rows' own keys
+/// must already be in the blocks.
 struct Attention {
   Tensor y;  // [tokens, heads * head_dim], f32; may be the same memory as q
   Tensor q;  // [tokens, heads * head_dim], f32, rotated

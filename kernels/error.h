@@ -1,4 +1,5 @@
-// The one exception type of the native side. TypeScript maps each code to a class (src/native/error-table.ts).
+// The one exception type of the native side. TypeScript maps each code to a class
+// (src/native/error-table.ts).
 #pragma once
 
 #include <stdexcept>
@@ -10,14 +11,17 @@ namespace minicpm {
 
 enum class ErrorCode {
   kShape,        // an op was given tensors that do not fit each other
-  kCheckpoint,   // bytes of a model file are not what its header promised; fields: file, tensor, expected, found
-  kOutOfMemory,  // an allocation or a reservation does not fit; fields: bytes needed, bytes free, what to do
+  kCheckpoint,   // bytes of a model file are not what its header promised; fields: file, tensor,
+                 // expected, found
+  kOutOfMemory,  // an allocation or a reservation does not fit; fields: bytes needed, bytes free,
+                 // what to do
   kDevice,       // the device asked for is not there; fields: asked, then the names present
   kContext,      // tokens do not fit the sequence's capacity; fields: needed, capacity
   kState,        // a call that the object's present state does not allow
 };
 
-/// What went wrong, with the numbers; `message` is a sentence for people, `fields` are the facts it is made of.
+/// What went wrong, with the numbers; `message` is a sentence for people, `fields` are the facts it
+/// is made of.
 class Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message, std::vector<std::string> fields = {})

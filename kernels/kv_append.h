@@ -6,8 +6,9 @@
 
 namespace minicpm {
 
-/// Writes one layer's keys and values of every row into the blocks of its segment's sequence, rounding to the
-/// layout's dtype (to nearest, ties to even). The blocks must exist for every position written.
+/// Writes one layer's keys and values of every row into the blocks of its segment's sequence,
+/// rounding to the layout's dtype (to nearest, ties to even). The blocks must exist for every
+/// position written.
 struct KvAppend {
   Tensor k;  // [tokens, kv_heads * head_dim], f32, rotated
   Tensor v;  // [tokens, kv_heads * head_dim], f32

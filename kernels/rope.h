@@ -8,7 +8,8 @@ namespace minicpm {
 /// For every head of every row, i < head_dim / 2:
 ///   x'[i]                = x[i] cos[t][i] - x[i + head_dim / 2] sin[t][i]
 ///   x'[i + head_dim / 2] = x[i + head_dim / 2] cos[t][i] + x[i] sin[t][i]
-/// in place. The angles, LongRoPE's factors and its magnitude are in cos and sin (native/model/rope.h).
+/// in place. The angles, LongRoPE's factors and its magnitude are in cos and sin
+/// (native/model/rope.h).
 struct Rope {
   Tensor x;    // [tokens, heads * head_dim], f32
   Tensor cos;  // [tokens, head_dim / 2], f32

@@ -26,14 +26,17 @@ struct TokenLogProb {
 
 /// Processors run in this order:
 ///   1. logit bias is added;
-///   2. repetition penalty (Keskar et al. 2019, arXiv:1909.05858): a token of the context has its logit divided by
+///   2. repetition penalty (Keskar et al. 2019, arXiv:1909.05858): a token of the context has its
+///   logit divided by
 ///      `repetition` where positive, multiplied where negative;
 ///   3. presence (once) and frequency (per occurrence in the answer) penalties are subtracted;
 ///   4. tokens whose mask bit is 0 are removed;
-///   5. logits are divided by the temperature (0: the best token, ties to the lower id, and the rest is skipped);
-///   6. top-k, top-p (the smallest set of best tokens whose probability reaches top_p, Holtzman et al. 2019,
-///      arXiv:1904.09751), min-p (at least min_p times the best token's probability), each on what the one before
-///      left, renormalized;
+///   5. logits are divided by the temperature (0: the best token, ties to the lower id, and the
+///   rest is skipped);
+///   6. top-k, top-p (the smallest set of best tokens whose probability reaches top_p, Holtzman et
+///   al. 2019,
+///      arXiv:1904.09751), min-p (at least min_p times the best token's probability), each on what
+///      the one before left, renormalized;
 ///   7. token = argmax(logit + gumbel(seed, position, token)), an exact sample (Gumbel-max).
 /// Wherever tokens tie, the lower id wins.
 struct Sample {
@@ -52,15 +55,18 @@ struct Sample {
   int64_t position = 0;  // of the token to be chosen
 
   // Results.
-  int32_t* token;                       // the chosen id
-  float* log_prob = nullptr;            // of the chosen token under the raw logits (before step 1); null: not wanted
-  std::span<TokenLogProb> top = {};     // the best tokens under the raw logits, best first; empty: not wanted
+  int32_t* token;  // the chosen id
+  float* log_prob =
+      nullptr;  // of the chosen token under the raw logits (before step 1); null: not wanted
+  std::span<TokenLogProb> top =
+      {};  // the best tokens under the raw logits, best first; empty: not wanted
 
   void check() const;
 };
 
-/// Standard Gumbel noise of one (seed, position, token): -log(-log(u)), u in (0, 1) from Philox4x32-10 (Salmon et al.
-/// 2011). Plain double arithmetic in a fixed order, the same bits on every machine.
+/// Standard Gumbel noise of one (seed, position, token): -log(-log(u)), u in (0, 1) from
+/// Philox4x32-10 (Salmon et al. 2011). Plain double arithmetic in a fixed order, the same bits on
+/// every machine.
 double gumbel(uint64_t seed, int64_t position, int32_t token);
 
 }  // namespace minicpm

@@ -9,7 +9,9 @@ namespace minicpm {
 /// How one element (or, for packed weights to come, one tile) is stored.
 enum class DType : uint8_t { f32, f16, bf16, i32 };
 
-constexpr size_t size_of(DType dtype) { return dtype == DType::f32 || dtype == DType::i32 ? 4 : 2; }
+constexpr size_t size_of(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::i32 ? 4 : 2;
+}
 
 const char* name_of(DType dtype);
 
@@ -34,7 +36,8 @@ struct Tensor {
   }
 };
 
-/// Throws Error{kShape} unless `tensor` is rows x columns of `dtype`; `op` and `name` go into the message.
+/// Throws Error{kShape} unless `tensor` is rows x columns of `dtype`; `op` and `name` go into the
+/// message.
 void expect(const char* op, const char* name, const Tensor& tensor, int64_t rows, int64_t columns,
             DType dtype);
 

@@ -1,0 +1,58 @@
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/reference/ops.h"
+
+namespace minicpm::reference {
+
+namespace {
+
+/// One query head of the row at `position` against all keys up to it. `y` may be `q`.
+void attend(const Attention& op, const Segment& segment, int position, int kv_head, const float* q,
+            float* y) {
+  const KvLayout& layout = op.layout;
+  const int dim = layout.head_dim;
+  std::vector<double> weights(static_cast<size_t>(position) + 1);
+  double best = -INFINITY;
+  for (int j = 0; j <= position; j++) {
+    const std::byte* keys = segment.blocks[j / kBlockTokens] + layout.k_offset(op.layer, kv_head);
+    double dot = 0;
+    for (int d = 0; d < dim; d++) {
+      dot += double{q[d]} * element(keys, layout.dtype, layout.k_index(j % kBlockTokens, d));
+    }
+    weights[static_cast<size_t>(j)] = dot * op.scale;
+    best = std::max(best, dot * op.scale);
+  }
+  double sum = 0;
+  std::vector<double> result(static_cast<size_t>(dim));
+  for (int j = 0; j <= position; j++) {
+    const std::byte* values = segment.blocks[j / kBlockTokens] + layout.v_offset(op.layer, kv_head);
+    const double weight = std::exp(weights[static_cast<size_t>(j)] - best);
+    sum += weight;
+    for (int d = 0; d < dim; d++) {
+      result[static_cast<size_t>(d)] +=
+          weight * element(values, layout.dtype, layout.v_index(j % kBlockTokens, d));
+    }
+  }
+  for (int d = 0; d < dim; d++) y[d] = static_cast<float>(result[static_cast<size_t>(d)] / sum);
+}
+
+}  // namespace
+
+void attention(const Attention& op) {
+  const int dim = op.layout.head_dim;
+  const int heads = static_cast<int>(op.q.columns) / dim;
+  const int group = heads / op.layout.kv_heads;
+  for (const Segment& segment : op.segments) {
+    for (int i = 0; i < segment.count; i++) {
+      for (int head = 0; head < heads; head++) {
+        const int64_t at = (segment.row + i) * op.q.columns + head * dim;
+        attend(op, segment, segment.position + i, head / group, op.q.as<float>() + at,
+               op.y.as<float>() + at);
+      }
+    }
+  }
+}
+
+}  // namespace minicpm::reference

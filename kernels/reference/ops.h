@@ -1,0 +1,36 @@
+// The definition of every op in plain loops: float in, double sums, one thread, no order to speak
+// of. Every other implementation is tested against these. The structs are checked by the caller
+// (the backend).
+#pragma once
+
+#include "kernels/attention.h"
+#include "kernels/embed.h"
+#include "kernels/half.h"
+#include "kernels/kv_append.h"
+#include "kernels/linear.h"
+#include "kernels/log_prob.h"
+#include "kernels/rms_norm.h"
+#include "kernels/rope.h"
+#include "kernels/sample.h"
+#include "kernels/silu_mul.h"
+
+namespace minicpm::reference {
+
+void embed(const Embed& op);
+void rms_norm(const RmsNorm& op);
+void linear(const Linear& op);
+void rope(const Rope& op);
+void kv_append(const KvAppend& op);
+void attention(const Attention& op);
+void silu_mul(const SiluMul& op);
+void log_prob(const LogProb& op);
+void sample(const Sample& op);
+
+/// Element `index` of an array of `dtype` (f32, f16 or bf16).
+inline float element(const void* data, DType dtype, size_t index) {
+  if (dtype == DType::f32) return static_cast<const float*>(data)[index];
+  const uint16_t half = static_cast<const uint16_t*>(data)[index];
+  return dtype == DType::f16 ? f16_to_f32(half) : bf16_to_f32(half);
+}
+
+}  // namespace minicpm::reference

@@ -1,0 +1,41 @@
+// Every op as its definition: slow, simple, the ground that all other backends are compared with.
+#include "kernels/reference/ops.h"
+#include "native/backend/backend.h"
+
+namespace minicpm {
+
+namespace {
+
+class ReferenceBackend final : public Backend {
+ public:
+  std::string_view name() const override { return "reference"; }
+  std::string_view isa() const override { return "scalar"; }
+  int threads() const override { return 1; }
+
+  Buffer allocate(size_t bytes) override { return Buffer(bytes); }
+
+  void run(const Embed& op) override { checked(op, reference::embed); }
+  void run(const RmsNorm& op) override { checked(op, reference::rms_norm); }
+  void run(const Linear& op) override { checked(op, reference::linear); }
+  void run(const Rope& op) override { checked(op, reference::rope); }
+  void run(const KvAppend& op) override { checked(op, reference::kv_append); }
+  void run(const Attention& op) override { checked(op, reference::attention); }
+  void run(const SiluMul& op) override { checked(op, reference::silu_mul); }
+  void run(const LogProb& op) override { checked(op, reference::log_prob); }
+  void run(const Sample& op) override { checked(op, reference::sample); }
+
+ private:
+  template <typename Op>
+  static void checked(const Op& op, void (*kernel)(const Op&)) {
+    op.check();
+    kernel(op);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_reference_backend() {
+  return std::make_unique<ReferenceBackend>();
+}
+
+}  // namespace minicpm
