@@ -1,0 +1,141 @@
+/** The tensors of a checkpoint under our names, each checked against the config: what native code is told to map. */
+import { CheckpointError } from "../errors.ts";
+import type { WeightPlan } from "../native/binding.ts";
+import type { ModelConfig } from "./config.ts";
+import { shapeText, type TensorInfo, type TensorSet } from "./tensor-file.ts";
+
+/** How a file format calls our tensors and what it stores. */
+export interface Naming {
+  /** Their name of one of ours outside the layers. */
+  readonly outer: Readonly<Record<"embed" | "head" | "norm", string>>;
+  /** What stands before the name of a layer's tensor. */
+  readonly layer: (layer: number) => string;
+  readonly inner: Readonly<Record<LayerTensor, string>>;
+  /** Types of matrices; vectors are F32, F16 or BF16 everywhere. */
+  readonly matrixTypes: readonly WeightPlan["dtype"][];
+  /** q and k rows are in interleaved RoPE pairs. */
+  readonly interleaved: boolean;
+  /** Tensors that are read elsewhere or carry nothing. */
+  readonly known: RegExp;
+}
+
+type LayerTensor = `attn.${"norm" | "q" | "k" | "v" | "o"}` | `mlp.${"norm" | "gate" | "up" | "down"}`;
+
+/** Weights as `ModelPlan` wants them, and what was left over. */
+export interface CheckpointWeights {
+  readonly weights: Readonly<Record<string, WeightPlan>>;
+  /** The head is the embedding. */
+  readonly tiedHead: boolean;
+  /** Names in the files that the model has no use for. */
+  readonly unknownTensors: readonly string[];
+}
+
+export const huggingFaceNaming: Naming = {
+  outer: { embed: "model.embed_tokens.weight", head: "lm_head.weight", norm: "model.norm.weight" },
+  layer: (layer) => `model.layers.${layer}.`,
+  inner: {
+    "attn.norm": "input_layernorm.weight",
+    "attn.q": "self_attn.q_proj.weight",
+    "attn.k": "self_attn.k_proj.weight",
+    "attn.v": "self_attn.v_proj.weight",
+    "attn.o": "self_attn.o_proj.weight",
+    "mlp.norm": "post_attention_layernorm.weight",
+    "mlp.gate": "mlp.gate_proj.weight",
+    "mlp.up": "mlp.up_proj.weight",
+    "mlp.down": "mlp.down_proj.weight",
+  },
+  matrixTypes: ["F32", "F16", "BF16"],
+  interleaved: false,
+  known: /\.rotary_emb\.inv_freq$/,
+};
+
+const vectorTypes: readonly WeightPlan["dtype"][] = ["F32", "F16", "BF16"];
+
+/**
+ * Maps the tensors of `set` to our names.
+ *
+ * @throws CheckpointError naming file, tensor, expected and found where one is missing or has another dtype or shape.
+ */
+export function mapTensors(config: ModelConfig, set: TensorSet, naming: Naming): CheckpointWeights {
+  const files = new Map(set.files.map(({ path }, index) => [path, index]));
+  const weights: Record<string, WeightPlan> = {};
+  const used = new Set<string>();
+
+  const take = (ours: string, theirs: string, shape: readonly number[], interleavedHeads?: number) => {
+    const tensor = set.tensors.get(theirs);
+    const types = shape.length === 1 ? vectorTypes : naming.matrixTypes;
+    if (!tensor)
+      throw new CheckpointError(
+        set.path,
+        theirs,
+        `${types.join(" or ")} ${shapeText(shape)}`,
+        "no such tensor",
+      );
+    const dtype = checkTensor(tensor, types, shape);
+    used.add(theirs);
+    const { offset, file } = tensor;
+    weights[ours] = {
+      file: files.get(file) ?? 0,
+      offset,
+      dtype,
+      shape,
+      ...(interleavedHeads && { interleavedHeads }),
+    };
+  };
+
+  const { outer } = naming;
+  const { vocabSize, hiddenSize } = config;
+  const tiedHead = config.tiedHead ?? !set.tensors.has(outer.head);
+  take("embed", outer.embed, [vocabSize, hiddenSize]);
+  if (tiedHead) used.add(outer.head);
+  else take("head", outer.head, [vocabSize, hiddenSize]);
+  take("norm", outer.norm, [hiddenSize]);
+  const shapes = Object.entries(layerShapes(config)) as [LayerTensor, readonly number[]][];
+  for (let layer = 0; layer < config.layers; ++layer) {
+    for (const [part, shape] of shapes) {
+      const heads = { "attn.q": config.heads, "attn.k": config.kvHeads }[part as string];
+      const theirs = naming.layer(layer) + naming.inner[part];
+      take(`layers.${layer}.${part}`, theirs, shape, naming.interleaved ? heads : undefined);
+    }
+  }
+  const unknownTensors = [...set.tensors.keys()].filter(
+    (name) => !used.has(name) && !naming.known.test(name),
+  );
+  return { weights, tiedHead, unknownTensors };
+}
+
+/** `[out, in]` of every tensor of a layer. */
+function layerShapes(config: ModelConfig): Record<LayerTensor, readonly number[]> {
+  const { hiddenSize, intermediateSize, headDim } = config;
+  const queries = config.heads * headDim;
+  const keys = config.kvHeads * headDim;
+  return {
+    "attn.norm": [hiddenSize],
+    "attn.q": [queries, hiddenSize],
+    "attn.k": [keys, hiddenSize],
+    "attn.v": [keys, hiddenSize],
+    "attn.o": [hiddenSize, queries],
+    "mlp.norm": [hiddenSize],
+    "mlp.gate": [intermediateSize, hiddenSize],
+    "mlp.up": [intermediateSize, hiddenSize],
+    "mlp.down": [hiddenSize, intermediateSize],
+  };
+}
+
+function checkTensor(
+  tensor: TensorInfo,
+  types: readonly WeightPlan["dtype"][],
+  shape: readonly number[],
+): WeightPlan["dtype"] {
+  const { file, name, dtype, offset } = tensor;
+  const known = types.find((type) => type === dtype);
+  if (!known) throw new CheckpointError(file, name, types.join(" or "), dtype);
+  if (tensor.shape.length !== shape.length || tensor.shape.some((length, axis) => length !== shape[axis])) {
+    throw new CheckpointError(file, name, `shape ${shapeText(shape)}`, shapeText(tensor.shape));
+  }
+  const alignment = known === "F32" ? 4 : 2; // mapped and read as numbers of this size; quant blocks begin with an F16
+  if (offset % alignment !== 0) {
+    throw new CheckpointError(file, name, `an offset that is a multiple of ${alignment}`, String(offset));
+  }
+  return known;
+}

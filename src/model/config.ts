@@ -1,0 +1,102 @@
+/** The model's numbers: one `ModelConfig`, whichever file they come from, checked before anything is built on them. */
+import { CheckpointError, UnsupportedError } from "../errors.ts";
+import type { NativeConfig } from "../native/binding.ts";
+
+export interface ModelConfig {
+  /** As the file names it: `MiniCPMForCausalLM`, `LlamaForCausalLM`, ..., or GGUF's `minicpm`, `llama`. */
+  readonly architecture: string;
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly rmsNormEps: number;
+  /** Multiplies embeddings: scale_emb; 1 for a Llama. */
+  readonly embedScale: number;
+  /** Multiplies every residual branch: scale_depth / sqrt(layers); 1 for a Llama. */
+  readonly residualScale: number;
+  /** Multiplies logits: dim_model_base / hidden_size; 1 for a Llama. */
+  readonly logitScale: number;
+  readonly ropeTheta: number;
+  /** LongRoPE, where the model has it. */
+  readonly longRope?: LongRope;
+  /** Tokens that the model was made for: max_position_embeddings. */
+  readonly maxContext: number;
+  /** Whether the head is the embedding; undefined where the file does not say and the tensors decide. */
+  readonly tiedHead?: boolean;
+  readonly bosToken?: number;
+  /** Tokens that end an answer; may be empty. */
+  readonly eosTokens: readonly number[];
+  /** `sparse_config` as read, unchecked, where there is one. */
+  readonly sparseConfig?: Readonly<Record<string, unknown>>;
+}
+
+export type LongRope = NonNullable<NativeConfig["longRope"]>;
+
+/** Limits far above any model, so that a lie is told from a large model before memory is planned. */
+export const limits = {
+  vocabSize: { least: 1, most: 2 ** 22 },
+  hiddenSize: { least: 8, most: 2 ** 17 },
+  intermediateSize: { least: 1, most: 2 ** 20 },
+  layers: { least: 1, most: 2048 },
+  heads: { least: 1, most: 2048 },
+  headDim: { least: 8, most: 2048 },
+  context: { least: 2, most: 2 ** 27 },
+  eps: { least: 0, most: 1 },
+  theta: { least: 1, most: 1e12 },
+  scale: { least: 1e-6, most: 1e6 },
+  ropeFactor: { least: 1e-6, most: 1e6 },
+} as const;
+
+/** The part of a config that crosses into native code. */
+export function nativeConfig(config: ModelConfig): NativeConfig {
+  const { vocabSize, hiddenSize, intermediateSize, layers, heads, kvHeads, headDim } = config;
+  const { rmsNormEps, embedScale, residualScale, logitScale, ropeTheta, longRope } = config;
+  const sizes = { vocabSize, hiddenSize, intermediateSize, layers, heads, kvHeads, headDim };
+  const scales = { rmsNormEps, embedScale, residualScale, logitScale, ropeTheta };
+  return longRope ? { ...sizes, ...scales, longRope } : { ...sizes, ...scales };
+}
+
+/**
+ * What the forward pass needs of head counts: whole groups, and a head_dim that is a multiple of 8.
+ *
+ * @throws CheckpointError naming `file` and the first of `names` (the file's own names) that does not fit.
+ */
+export function checkHeads(
+  file: string,
+  { heads, kvHeads, headDim }: Pick<ModelConfig, "heads" | "kvHeads" | "headDim">,
+  names: { readonly heads: string; readonly headDim: string },
+): void {
+  if (heads % kvHeads !== 0) {
+    throw new CheckpointError(file, names.heads, `a multiple of the ${kvHeads} kv heads`, String(heads));
+  }
+  if (headDim % 8 !== 0) {
+    throw new CheckpointError(file, names.headDim, "a multiple of 8", String(headDim));
+  }
+}
+
+/**
+ * LongRoPE from its lists, arXiv:2402.13753; the magnitude is sqrt(1 + ln(max / original) / ln(original)), which
+ * multiplies cos and sin.
+ *
+ * @param maxContext max_position_embeddings; above `originalLength` the long list is used at every length.
+ */
+export function longRope(
+  shortFactor: readonly number[],
+  longFactor: readonly number[],
+  originalLength: number,
+  maxContext: number,
+  magnitude = Math.sqrt(1 + Math.log(maxContext / originalLength) / Math.log(originalLength)),
+): LongRope {
+  return { shortFactor, longFactor, originalLength, magnitude, alwaysLong: maxContext > originalLength };
+}
+
+/** A RoPE scaling that we do not have. */
+export function unsupportedRope(file: string, type: string): UnsupportedError {
+  return new UnsupportedError(
+    `RoPE scaling "${type}" (in ${file})`,
+    "Models without scaling and with longrope run; look for one of those.",
+  );
+}
