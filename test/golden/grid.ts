@@ -1,0 +1,48 @@
+/** The committed goldens of the dense forward pass: grid.json's cases and their logits in grid.safetensors. */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { SeededConfig, SeededDType } from "./seeded-checkpoint.ts";
+
+export interface GridCase {
+  readonly name: string;
+  readonly seed: number;
+  /** Of all weights. */
+  readonly dtype: SeededDType;
+  readonly weightsSha256: string;
+  /** Tokens of the prompt. */
+  readonly length: number;
+  /** Of the sequence: it decides LongRoPE's list. */
+  readonly capacity: number;
+  /** Positions whose logits are kept. */
+  readonly rows: readonly number[];
+  readonly config: SeededConfig;
+}
+
+const at = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+export const gridCases: readonly GridCase[] = JSON.parse(readFileSync(at("grid.json"), "utf8"));
+
+/** case name -> float32 logits `[rows, vocabulary]`, computed in float64. */
+export function gridLogits(): ReadonlyMap<string, Float32Array> {
+  const file = readFileSync(at("grid.safetensors"));
+  const headerBytes = Number(file.readBigUInt64LE(0));
+  const header = JSON.parse(file.toString("utf8", 8, 8 + headerBytes)) as Record<
+    string,
+    { data_offsets: [number, number] }
+  >;
+  return new Map(
+    Object.entries(header).map(
+      ([
+        name,
+        {
+          data_offsets: [start, end],
+        },
+      ]) => [
+        name,
+        new Float32Array(
+          Uint8Array.from(file.subarray(8 + headerBytes + start, 8 + headerBytes + end)).buffer,
+        ),
+      ],
+    ),
+  );
+}
