@@ -43,8 +43,8 @@ class Backend {
 /// Plain loops: every op as its definition, one thread.
 std::unique_ptr<Backend> make_reference_backend();
 
-/// SIMD kernels on `threads` threads, for the best instruction set of this machine or the one `isa` names (empty:
-/// best). Throws Error{kDevice}.
+/// SIMD kernels on `threads` threads, for the best instruction set of this machine or the one `isa`
+/// names (empty: best). Throws Error{kDevice}.
 std::unique_ptr<Backend> make_cpu_backend(int threads, std::string_view isa);
 
 }  // namespace minicpm

@@ -1,4 +1,5 @@
-// Every call to the operating system that is not in the C++ library. One implementation file a system.
+// Every call to the operating system that is not in the C++ library. One implementation file a
+// system.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +12,8 @@ namespace minicpm::os {
 std::byte* allocate_pages(size_t bytes);
 void free_pages(std::byte* data, size_t bytes);
 
-/// A whole file, mapped read-only and private. Throws Error{kCheckpoint} naming the path and the reason.
+/// A whole file, mapped read-only and private. Throws Error{kCheckpoint} naming the path and the
+/// reason.
 class MappedFile {
  public:
   explicit MappedFile(const std::string& path);
@@ -22,7 +24,8 @@ class MappedFile {
   const std::byte* data() const { return data_; }
   size_t size() const { return size_; }
 
-  /// Lets the system drop the pages of [offset, offset + bytes) that were read; they are read again on use.
+  /// Lets the system drop the pages of [offset, offset + bytes) that were read; they are read again
+  /// on use.
   void forget(size_t offset, size_t bytes) const;
 
  private:
@@ -36,7 +39,8 @@ int64_t mapped_bytes();
 /// Cores, not hardware threads, this process may run on.
 int physical_cores();
 
-/// Bytes that can be allocated before the system swaps or refuses; total bytes of memory. Containers' limits count.
+/// Bytes that can be allocated before the system swaps or refuses; total bytes of memory.
+/// Containers' limits count.
 struct Memory {
   int64_t free;
   int64_t total;

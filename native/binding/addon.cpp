@@ -1,0 +1,68 @@
+// The addon's entry: NativeAddon of src/native/binding.ts.
+#include <napi.h>
+
+#include "kernels/cpu/table.h"
+#include "native/backend/buffer.h"
+#include "native/binding/environment.h"
+#include "native/binding/model_binding.h"
+#include "native/binding/read.h"
+#include "native/binding/sequence_binding.h"
+#include "native/os/os.h"
+
+namespace minicpm {
+namespace {
+
+Napi::Object describe_device(Napi::Env env, const char* name, const Napi::Array& isas) {
+  const os::Memory memory = os::memory();
+  Napi::Object device = Napi::Object::New(env);
+  device.Set("name", name);
+  device.Set("description", os::cpu_name());
+  device.Set("isas", isas);
+  device.Set("cores", os::physical_cores());
+  device.Set("freeBytes", static_cast<double>(memory.free));
+  device.Set("totalBytes", static_cast<double>(memory.total));
+  return device;
+}
+
+// devices(): DeviceInfo[]
+Napi::Value devices(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array isas = Napi::Array::New(env);
+  for (const CpuKernels* kernels : cpu_kernel_sets()) {
+    if (kernels->supported()) isas.Set(isas.Length(), kernels->isa);
+  }
+  Napi::Array result = Napi::Array::New(env);
+  result.Set(0u, describe_device(env, "cpu", isas));
+  result.Set(1u, describe_device(env, "reference", Napi::Array::New(env)));
+  return result;
+}
+
+// memoryPlan(plan, { capacity, sequences }): MemoryPlan
+Napi::Value memory_plan(const Napi::CallbackInfo& info) {
+  return memory_plan_of(read_model_plan(info[0]), info[1]);
+}
+
+// nativeBytes(): { allocated, mapped }
+Napi::Value native_bytes(const Napi::CallbackInfo& info) {
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("allocated", static_cast<double>(buffer_bytes()));
+  result.Set("mapped", static_cast<double>(os::mapped_bytes()));
+  return result;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  auto* environment = new Environment(env);
+  env.SetInstanceData<Environment>(environment);
+  environment->model_class = Napi::Persistent(ModelBinding::define(env));
+  environment->sequence_class = Napi::Persistent(SequenceBinding::define(env));
+  exports.Set("devices", Napi::Function::New(env, devices, "devices"));
+  exports.Set("memoryPlan", Napi::Function::New(env, memory_plan, "memoryPlan"));
+  exports.Set("loadModel", Napi::Function::New(env, ModelBinding::load, "loadModel"));
+  exports.Set("nativeBytes", Napi::Function::New(env, native_bytes, "nativeBytes"));
+  return exports;
+}
+
+NODE_API_MODULE(minicpm, init)
+
+}  // namespace
+}  // namespace minicpm

@@ -1,0 +1,167 @@
+#include "native/binding/model_binding.h"
+
+#include <limits>
+
+#include "native/binding/environment.h"
+#include "native/binding/read.h"
+#include "native/binding/sequence_binding.h"
+
+namespace minicpm {
+namespace {
+
+constexpr int64_t kMaxCapacity = std::numeric_limits<int32_t>::max();
+
+/// Runs on a thread of libuv's pool, then resolves on the JavaScript thread.
+class LoadWorker : public Napi::AsyncWorker {
+ public:
+  LoadWorker(Napi::Env env, ModelPlan plan, Napi::Value on_progress)
+      : Napi::AsyncWorker(env),
+        mailbox_(Environment::of(env).mailbox),
+        plan_(std::move(plan)),
+        call_(mailbox_.begin(env, {}, on_progress)) {}
+
+  Napi::Value promise() const { return call_->deferred.Promise(); }
+
+  void Execute() override {
+    try {
+      model_ = std::make_shared<Model>(plan_, [this](int64_t done, int64_t total) {
+        if (done == total || done - told_ >= total / 100) tell(done, total);
+        return true;
+      });
+    } catch (const Error& error) {
+      error_ = std::make_unique<Error>(error);
+    } catch (const std::exception& error) {
+      error_ = std::make_unique<Error>(ErrorCode::kState, error.what());
+    }
+  }
+
+  void OnOK() override {
+    if (error_) return mailbox_.reject(call_, *error_);
+    mailbox_.watch(model_);
+    mailbox_.resolve(call_, Environment::of(Env()).model_class.New(
+                                {Napi::External<std::shared_ptr<Model>>::New(Env(), &model_)}));
+  }
+
+ private:
+  void tell(int64_t done, int64_t total) {
+    told_ = done;
+    mailbox_.post([call = call_, done, total](Napi::Env env) {
+      if (call->callback.IsEmpty()) return;
+      call->callback.Call({Napi::Number::New(env, static_cast<double>(done)),
+                           Napi::Number::New(env, static_cast<double>(total))});
+    });
+  }
+
+  Mailbox& mailbox_;
+  const ModelPlan plan_;
+  Call* const call_;
+  int64_t told_ = 0;
+  std::shared_ptr<Model> model_;
+  std::unique_ptr<Error> error_;
+};
+
+/// Closing waits for running work: not on the JavaScript thread.
+class CloseWorker : public Napi::AsyncWorker {
+ public:
+  CloseWorker(Napi::Env env, std::shared_ptr<Model> model)
+      : Napi::AsyncWorker(env), model_(std::move(model)), deferred_(env) {}
+
+  Napi::Value promise() const { return deferred_.Promise(); }
+  void Execute() override { model_->close(); }
+  void OnOK() override { deferred_.Resolve(Env().Undefined()); }
+
+ private:
+  const std::shared_ptr<Model> model_;
+  const Napi::Promise::Deferred deferred_;
+};
+
+}  // namespace
+
+Napi::Function ModelBinding::define(Napi::Env env) {
+  return DefineClass(env, "NativeModel",
+                     {
+                         InstanceAccessor<&ModelBinding::device>("device"),
+                         InstanceAccessor<&ModelBinding::isa>("isa"),
+                         InstanceAccessor<&ModelBinding::threads>("threads"),
+                         InstanceAccessor<&ModelBinding::ops_started>("opsStarted"),
+                         InstanceMethod<&ModelBinding::create_sequence>("createSequence"),
+                         InstanceMethod<&ModelBinding::memory_plan>("memoryPlan"),
+                         InstanceMethod<&ModelBinding::dispose>("dispose"),
+                     });
+}
+
+Napi::Value ModelBinding::load(const Napi::CallbackInfo& info) {
+  auto* worker = new LoadWorker(info.Env(), read_model_plan(info[0]), info[1]);
+  const Napi::Value promise = worker->promise();
+  worker->Queue();
+  return promise;
+}
+
+ModelBinding::ModelBinding(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ModelBinding>(info) {
+  if (!info[0].IsExternal()) {
+    throw Napi::TypeError::New(info.Env(), "Models are made by loadModel.");
+  }
+  model_ = *info[0].As<Napi::External<std::shared_ptr<Model>>>().Data();
+  isa_ = model_->backend().isa();
+  threads_ = model_->backend().threads();
+}
+
+ModelBinding::~ModelBinding() {
+  if (model_) model_->close();
+}
+
+Napi::Value ModelBinding::device(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), model_->plan().device);
+}
+
+Napi::Value ModelBinding::isa(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), isa_);
+}
+
+Napi::Value ModelBinding::threads(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), threads_);
+}
+
+Napi::Value ModelBinding::ops_started(const Napi::CallbackInfo& info) {
+  const int64_t ops = disposed_ ? 0 : model_->ops_started();
+  return Napi::Number::New(info.Env(), static_cast<double>(ops));
+}
+
+// createSequence({ capacity }): NativeSequence
+Napi::Value ModelBinding::create_sequence(const Napi::CallbackInfo& info) {
+  const int64_t capacity = read_integer_field(info[0], "capacity", 1, kMaxCapacity);
+  return throwing_js(info.Env(), [&] {
+    if (disposed_) throw Error(ErrorCode::kState, "This model is disposed; load it again.");
+    return SequenceBinding::create(Value(), model_->create_sequence(capacity));
+  });
+}
+
+Napi::Value ModelBinding::memory_plan(const Napi::CallbackInfo& info) {
+  return memory_plan_of(model_->plan(), info[0]);
+}
+
+Napi::Value ModelBinding::dispose(const Napi::CallbackInfo& info) {
+  disposed_ = true;
+  auto* worker = new CloseWorker(info.Env(), model_);
+  const Napi::Value promise = worker->promise();
+  worker->Queue();
+  return promise;
+}
+
+Napi::Value memory_plan_of(const ModelPlan& plan, const Napi::Value& options) {
+  const MemoryPlan memory =
+      plan_memory(plan, read_integer_field(options, "capacity", 1, kMaxCapacity),
+                  read_integer_field(options, "sequences", 0, kMaxCapacity));
+  Napi::Object result = Napi::Object::New(options.Env());
+  const auto set = [&](const char* name, int64_t bytes) {
+    result.Set(name, Napi::Number::New(options.Env(), static_cast<double>(bytes)));
+  };
+  set("mapped", memory.mapped);
+  set("weights", memory.weights);
+  set("kv", memory.kv);
+  set("activations", memory.activations);
+  set("total", memory.mapped + memory.weights + memory.kv + memory.activations);
+  return result;
+}
+
+}  // namespace minicpm

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "native/engine/model.h"
+
+namespace minicpm {
+
+/// NativeModel of src/native/binding.ts, which documents every method.
+class ModelBinding : public Napi::ObjectWrap<ModelBinding> {
+ public:
+  static Napi::Function define(Napi::Env env);
+
+  /// loadModel(plan, onProgress?): Promise<NativeModel>, loaded off the JavaScript thread.
+  static Napi::Value load(const Napi::CallbackInfo& info);
+
+  explicit ModelBinding(const Napi::CallbackInfo& info);
+  ~ModelBinding() override;
+
+ private:
+  Napi::Value device(const Napi::CallbackInfo& info);
+  Napi::Value isa(const Napi::CallbackInfo& info);
+  Napi::Value threads(const Napi::CallbackInfo& info);
+  Napi::Value ops_started(const Napi::CallbackInfo& info);
+  Napi::Value create_sequence(const Napi::CallbackInfo& info);
+  Napi::Value memory_plan(const Napi::CallbackInfo& info);
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<Model> model_;
+  std::string isa_;
+  int threads_;
+  bool disposed_ = false;
+};
+
+/// memoryPlan's result for { capacity, sequences }.
+Napi::Value memory_plan_of(const ModelPlan& plan, const Napi::Value& options);
+
+}  // namespace minicpm

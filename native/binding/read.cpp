@@ -1,0 +1,231 @@
+#include "native/binding/read.h"
+
+#include <cmath>
+#include <limits>
+
+namespace minicpm {
+namespace {
+
+constexpr int64_t kMaxInt = std::numeric_limits<int32_t>::max();
+
+[[noreturn]] void throw_type_error(Napi::Env env, const std::string& name,
+                                   const std::string& expected) {
+  throw Napi::TypeError::New(env, name + " must be " + expected + ".");
+}
+
+Napi::Object object(const Napi::Value& value, const std::string& name) {
+  if (!value.IsObject()) throw_type_error(value.Env(), name, "an object");
+  return value.As<Napi::Object>();
+}
+
+double number(const Napi::Object& from, const char* name) {
+  const Napi::Value value = from.Get(name);
+  if (!value.IsNumber()) throw_type_error(from.Env(), name, "a number");
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+int integer(const Napi::Object& from, const char* name, int64_t low, int64_t high) {
+  return static_cast<int>(read_integer(from.Get(name), name, low, high));
+}
+
+std::string string(const Napi::Object& from, const char* name) {
+  const Napi::Value value = from.Get(name);
+  if (!value.IsString()) throw_type_error(from.Env(), name, "a string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+Napi::Array array(const Napi::Object& from, const char* name) {
+  const Napi::Value value = from.Get(name);
+  if (!value.IsArray()) throw_type_error(from.Env(), name, "an array");
+  return value.As<Napi::Array>();
+}
+
+std::vector<float> floats(const Napi::Object& from, const char* name, size_t count) {
+  const Napi::Array values = array(from, name);
+  if (values.Length() != count) {
+    throw_type_error(from.Env(), name, "an array of " + std::to_string(count) + " numbers");
+  }
+  std::vector<float> result;
+  for (uint32_t i = 0; i < values.Length(); ++i) {
+    result.push_back(values.Get(i).ToNumber().FloatValue());
+  }
+  return result;
+}
+
+template <typename Array>
+Array typed_array(const Napi::Value& value, const std::string& name, napi_typedarray_type type,
+                  const char* expected) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) {
+    throw_type_error(value.Env(), name, expected);
+  }
+  return value.As<Array>();
+}
+
+LongRope read_long_rope(const Napi::Object& from, int head_dim) {
+  const auto half = static_cast<size_t>(head_dim / 2);
+  return {
+      .short_factor = floats(from, "shortFactor", half),
+      .long_factor = floats(from, "longFactor", half),
+      .original_length = integer(from, "originalLength", 1, kMaxInt),
+      .magnitude = number(from, "magnitude"),
+      .always_long = from.Get("alwaysLong").ToBoolean(),
+  };
+}
+
+Config read_config(const Napi::Object& from) {
+  Config config{
+      .vocab_size = integer(from, "vocabSize", 1, kMaxInt / 4),
+      .hidden_size = integer(from, "hiddenSize", 1, 1 << 20),
+      .intermediate_size = integer(from, "intermediateSize", 1, 1 << 20),
+      .layers = integer(from, "layers", 1, 4096),
+      .heads = integer(from, "heads", 1, 4096),
+      .kv_heads = integer(from, "kvHeads", 1, 4096),
+      .head_dim = integer(from, "headDim", 2, 4096),
+      .rms_norm_eps = static_cast<float>(number(from, "rmsNormEps")),
+      .embed_scale = static_cast<float>(number(from, "embedScale")),
+      .residual_scale = static_cast<float>(number(from, "residualScale")),
+      .logit_scale = static_cast<float>(number(from, "logitScale")),
+      .rope_theta = number(from, "ropeTheta"),
+  };
+  const Napi::Value rope = from.Get("longRope");
+  if (!rope.IsUndefined())
+    config.long_rope = read_long_rope(object(rope, "longRope"), config.head_dim);
+  return config;
+}
+
+StoredType read_stored_type(const Napi::Object& from) {
+  const std::string name = string(from, "dtype");
+  if (name == "F32") return StoredType::f32;
+  if (name == "F16") return StoredType::f16;
+  if (name == "BF16") return StoredType::bf16;
+  if (name == "Q8_0") return StoredType::q8_0;
+  if (name == "Q4_0") return StoredType::q4_0;
+  if (name == "Q4_1") return StoredType::q4_1;
+  throw_type_error(from.Env(), "dtype", "F32, F16, BF16, Q8_0, Q4_0 or Q4_1");
+}
+
+WeightSource read_weight(const std::string& name, const Napi::Object& from, size_t files) {
+  const Napi::Array shape = array(from, "shape");
+  const bool is_vector = shape.Length() == 1;
+  if (!is_vector && shape.Length() != 2)
+    throw_type_error(from.Env(), name + " shape", "of rank 1 or 2");
+  const auto size = [&](uint32_t i) {
+    return read_integer(shape.Get(i), name + " shape", 1, kMaxInt);
+  };
+  WeightSource source{
+      .name = name,
+      .file = integer(from, "file", 0, static_cast<int64_t>(files) - 1),
+      .offset = static_cast<size_t>(
+          read_integer(from.Get("offset"), name + " offset", 0, int64_t{1} << 53)),
+      .type = read_stored_type(from),
+      .rows = is_vector ? 1 : size(0),
+      .columns = is_vector ? size(0) : size(1),
+  };
+  if (from.Has("interleavedHeads") && !from.Get("interleavedHeads").IsUndefined()) {
+    source.interleaved_heads = integer(from, "interleavedHeads", 1, 4096);
+    if (source.rows % (2 * source.interleaved_heads) != 0) {
+      throw_type_error(from.Env(), name + " interleavedHeads", "a divisor of half its rows");
+    }
+  }
+  return source;
+}
+
+}  // namespace
+
+int64_t read_integer(const Napi::Value& value, const std::string& name, int64_t low, int64_t high) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : std::nan("");
+  if (!(number >= static_cast<double>(low) && number <= static_cast<double>(high)) ||
+      number != std::floor(number)) {
+    throw_type_error(value.Env(), name,
+                     "a whole number from " + std::to_string(low) + " to " + std::to_string(high));
+  }
+  return static_cast<int64_t>(number);
+}
+
+int64_t read_integer_field(const Napi::Value& value, const std::string& name, int64_t low,
+                           int64_t high) {
+  return read_integer(object(value, "options").Get(name), name, low, high);
+}
+
+std::vector<int32_t> read_tokens(const Napi::Value& value, const std::string& name,
+                                 int vocab_size) {
+  const auto tokens = typed_array<Napi::Int32Array>(value, name, napi_int32_array, "an Int32Array");
+  std::vector<int32_t> result(tokens.Data(), tokens.Data() + tokens.ElementLength());
+  for (size_t i = 0; i < result.size(); ++i) {
+    if (result[i] < 0 || result[i] >= vocab_size) {
+      throw Napi::RangeError::New(
+          value.Env(), name + "[" + std::to_string(i) + "] is " + std::to_string(result[i]) +
+                           "; the vocabulary has " + std::to_string(vocab_size) + " tokens.");
+    }
+  }
+  return result;
+}
+
+std::vector<int32_t> read_tokens_field(const Napi::Value& value, const std::string& name,
+                                       int vocab_size) {
+  return read_tokens(object(value, "options").Get(name), name, vocab_size);
+}
+
+std::vector<uint32_t> read_mask(const Napi::Value& value, int vocab_size) {
+  if (value.IsUndefined()) return {};
+  const auto words = static_cast<size_t>((vocab_size + 31) / 32);
+  const std::string expected = "a Uint32Array of " + std::to_string(words) + " words";
+  const auto mask =
+      typed_array<Napi::Uint32Array>(value, "mask", napi_uint32_array, expected.c_str());
+  if (mask.ElementLength() != words) throw_type_error(value.Env(), "mask", expected);
+  return {mask.Data(), mask.Data() + words};
+}
+
+ModelPlan read_model_plan(const Napi::Value& value) {
+  const Napi::Object from = object(value, "plan");
+  ModelPlan plan{
+      .config = read_config(object(from.Get("config"), "config")),
+      .device = string(from, "device"),
+      .threads = integer(from, "threads", 0, 1024),
+      .kv_type = string(from, "kvType") == "f32" ? DType::f32 : DType::f16,
+      .isa = string(from, "isa"),
+  };
+  const Napi::Array files = array(from, "files");
+  for (uint32_t i = 0; i < files.Length(); ++i) {
+    const Napi::Object file = object(files.Get(i), "files");
+    plan.files.push_back(
+        {string(file, "path"),
+         static_cast<size_t>(read_integer(file.Get("bytes"), "bytes", 0, int64_t{1} << 53))});
+  }
+  const Napi::Object weights = object(from.Get("weights"), "weights");
+  const Napi::Array names = weights.GetPropertyNames();
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    const std::string name = names.Get(i).ToString();
+    plan.weights.push_back(read_weight(name, object(weights.Get(name), name), plan.files.size()));
+  }
+  return plan;
+}
+
+SamplingOptions read_sampling(const Napi::Value& value, int vocab_size) {
+  const Napi::Object from = object(value, "sampling");
+  const auto real = [&](const char* name) { return static_cast<float>(number(from, name)); };
+  SamplingOptions options{
+      .temperature = real("temperature"),
+      .top_k = integer(from, "topK", 0, kMaxInt),
+      .top_p = real("topP"),
+      .min_p = real("minP"),
+      .repetition_penalty = real("repetitionPenalty"),
+      .presence_penalty = real("presencePenalty"),
+      .frequency_penalty = real("frequencyPenalty"),
+      .logprobs = integer(from, "logprobs", -1, 20),
+  };
+  const Napi::Value seed = from.Get("seed");
+  bool lossless = false;
+  if (seed.IsBigInt()) options.seed = seed.As<Napi::BigInt>().Uint64Value(&lossless);
+  if (!lossless) throw_type_error(from.Env(), "seed", "a bigint of 64 bits");
+  const std::vector<int32_t> tokens = read_tokens(from.Get("biasTokens"), "biasTokens", vocab_size);
+  const auto biases = typed_array<Napi::Float32Array>(from.Get("biases"), "biases",
+                                                      napi_float32_array, "a Float32Array");
+  if (tokens.size() != biases.ElementLength()) {
+    throw_type_error(from.Env(), "biases", "as long as biasTokens");
+  }
+  for (size_t i = 0; i < tokens.size(); ++i) options.biases.push_back({tokens[i], biases[i]});
+  return options;
+}
+
+}  // namespace minicpm

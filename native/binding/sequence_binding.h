@@ -1,0 +1,42 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "native/engine/sequence.h"
+
+namespace minicpm {
+
+/// NativeSequence of src/native/binding.ts, which documents every method.
+class SequenceBinding : public Napi::ObjectWrap<SequenceBinding> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  /// `model` is the object the sequence was made by; it stays alive as long as the sequence.
+  static Napi::Object create(Napi::Object model, std::shared_ptr<Sequence> sequence);
+
+  explicit SequenceBinding(const Napi::CallbackInfo& info);
+  ~SequenceBinding() override;
+
+ private:
+  Napi::Value length(const Napi::CallbackInfo& info);
+  Napi::Value capacity(const Napi::CallbackInfo& info);
+  Napi::Value tokens(const Napi::CallbackInfo& info);
+  Napi::Value prefill(const Napi::CallbackInfo& info);
+  Napi::Value decode(const Napi::CallbackInfo& info);
+  Napi::Value step(const Napi::CallbackInfo& info);
+  Napi::Value sample(const Napi::CallbackInfo& info);
+  Napi::Value score(const Napi::CallbackInfo& info);
+  Napi::Value logits(const Napi::CallbackInfo& info);
+  Napi::Value hidden(const Napi::CallbackInfo& info);
+  Napi::Value fill_for_bench(const Napi::CallbackInfo& info);
+  void truncate(const Napi::CallbackInfo& info);
+  void cancel(const Napi::CallbackInfo& info);
+  void dispose(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<Sequence> sequence_;
+  Napi::ObjectReference model_;
+  int vocab_size_;
+};
+
+}  // namespace minicpm

@@ -1,0 +1,75 @@
+#include "native/engine/model.h"
+
+#include <algorithm>
+
+#include "kernels/error.h"
+#include "native/engine/sequence.h"
+
+namespace minicpm {
+namespace {
+
+KvLayout kv_layout(const ModelPlan& plan) {
+  return {.dtype = plan.kv_type,
+          .layers = plan.config.layers,
+          .kv_heads = plan.config.kv_heads,
+          .head_dim = plan.config.head_dim};
+}
+
+std::unique_ptr<Backend> make_backend(const ModelPlan& plan) {
+  if (plan.device == "reference") return make_reference_backend();
+  if (plan.device == "cpu") {
+    return make_cpu_backend(plan.threads > 0 ? plan.threads : os::physical_cores(), plan.isa);
+  }
+  throw Error(ErrorCode::kDevice, "There is no device " + plan.device + ".",
+              {plan.device, "cpu", "reference"});
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(const ModelPlan& plan, int64_t capacity, int64_t sequences) {
+  const WeightBytes weights = plan_weights(plan.files, plan.weights);
+  const auto block_bytes = static_cast<int64_t>(kv_layout(plan).block_bytes());
+  const int64_t outputs =
+      static_cast<int64_t>(sizeof(float)) * (plan.config.vocab_size + plan.config.hidden_size);
+  return {
+      .mapped = weights.mapped,
+      .weights = weights.converted,
+      .kv = sequences * blocks_for(capacity) * block_bytes,
+      .activations = MiniCpm4::activation_bytes(plan.config) + sequences * outputs,
+  };
+}
+
+Model::Model(const ModelPlan& plan, const std::function<bool(int64_t, int64_t)>& progress)
+    : plan_(plan),
+      backend_(make_backend(plan)),
+      weights_(std::make_unique<Weights>(plan.files, plan.weights, progress)),
+      forward_(std::make_unique<MiniCpm4>(plan.config, *weights_, *backend_, kv_layout(plan))),
+      pool_(std::make_unique<KvPool>(kv_layout(plan))),
+      loop_(std::make_unique<StepLoop>(*forward_, *backend_)) {}
+
+Model::~Model() {
+  close();
+}
+
+std::shared_ptr<Sequence> Model::create_sequence(int64_t capacity) {
+  if (!forward_) throw Error(ErrorCode::kState, "This model is disposed; load it again.");
+  auto sequence = std::make_shared<Sequence>(shared_from_this(), capacity);
+  std::erase_if(sequences_, [](const auto& weak) { return weak.expired(); });
+  sequences_.push_back(sequence);
+  return sequence;
+}
+
+void Model::close() {
+  const std::lock_guard lock(closing_);
+  loop_->stop();
+  for (const auto& weak : sequences_) {
+    if (const auto sequence = weak.lock()) sequence->dispose();
+  }
+  sequences_.clear();
+  forward_.reset();
+  pool_.reset();
+  weights_.reset();
+  backend_.reset();
+}
+
+}  // namespace minicpm

@@ -1,0 +1,76 @@
+// A loaded model: weights, backend, forward pass, the pool of KV blocks, and the step loop that
+// runs its sequences.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "native/backend/backend.h"
+#include "native/engine/step_loop.h"
+#include "native/model/config.h"
+#include "native/model/kv_cache.h"
+#include "native/model/minicpm4.h"
+#include "native/weights/weights.h"
+
+namespace minicpm {
+
+struct ModelPlan {
+  Config config;
+  std::vector<WeightFile> files;
+  std::vector<WeightSource> weights;
+  std::string device;  // "cpu" or "reference"
+  int threads = 0;     // 0: one a physical core
+  DType kv_type = DType::f16;
+  std::string isa;  // empty: the best
+};
+
+/// Bytes, each counted in pages nowhere twice; see MemoryPlan in src/native/binding.ts.
+struct MemoryPlan {
+  int64_t mapped = 0;
+  int64_t weights = 0;
+  int64_t kv = 0;
+  int64_t activations = 0;
+};
+
+/// Reads nothing but the plan.
+MemoryPlan plan_memory(const ModelPlan& plan, int64_t capacity, int64_t sequences);
+
+class Sequence;
+
+/// Immutable after load, but for its sequences.
+class Model : public std::enable_shared_from_this<Model> {
+ public:
+  /// Throws Error{kCheckpoint, kOutOfMemory, kDevice}. `progress` as in Weights.
+  Model(const ModelPlan& plan, const std::function<bool(int64_t, int64_t)>& progress);
+  ~Model();
+
+  /// Throws Error{kOutOfMemory} where `capacity` tokens of KV blocks do not fit, Error{kState} when
+  /// closed.
+  std::shared_ptr<Sequence> create_sequence(int64_t capacity);
+
+  /// Cancels what runs, waits for it (two layers at most), frees everything. Later calls throw
+  /// Error{kState}.
+  void close();
+
+  const ModelPlan& plan() const { return plan_; }
+  const Config& config() const { return plan_.config; }
+  Backend& backend() { return *backend_; }
+  int64_t ops_started() const { return forward_ ? forward_->ops_started() : 0; }
+
+ private:
+  friend class Sequence;
+
+  const ModelPlan plan_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Weights> weights_;
+  std::unique_ptr<MiniCpm4> forward_;
+  std::unique_ptr<KvPool> pool_;
+  std::unique_ptr<StepLoop> loop_;
+  std::vector<std::weak_ptr<Sequence>> sequences_;
+  std::mutex closing_;
+};
+
+}  // namespace minicpm

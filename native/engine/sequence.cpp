@@ -1,0 +1,102 @@
+#include "native/engine/sequence.h"
+
+#include "native/engine/model.h"
+
+namespace minicpm {
+
+SequenceState::SequenceState(const Config& config, KvPool& pool, int64_t capacity)
+    : angles(config, capacity),
+      kv(pool, capacity),
+      outputs(sizeof(float) * static_cast<size_t>(config.vocab_size + config.hidden_size)),
+      vocab_size(static_cast<size_t>(config.vocab_size)) {
+  tokens.reserve(static_cast<size_t>(capacity));
+}
+
+void SequenceState::truncate(int64_t length) {
+  kv.truncate(length);
+  tokens.resize(static_cast<size_t>(length));
+  pending.reset();
+  has_logits = false;
+  answer_start = std::min(answer_start, tokens.size());
+}
+
+Sequence::Sequence(std::shared_ptr<Model> model, int64_t capacity)
+    : model_(std::move(model)),
+      capacity_(capacity),
+      state_(std::make_unique<SequenceState>(model_->config(), *model_->pool_, capacity)) {}
+
+void Sequence::enqueue(Work work) {
+  StepLoop& loop = *model_->loop_;
+  {
+    const std::lock_guard lock(loop.mutex_);
+    if (!state_ || disposing_ || loop.stopping_) {
+      throw Error(ErrorCode::kState, "This sequence is disposed; create another.");
+    }
+    work.epoch = epoch_;
+    if (!current_ && queue_.empty()) loop.busy_.push_back(shared_from_this());
+    queue_.push_back(std::move(work));
+  }
+  loop.wake_.notify_one();
+}
+
+SequenceState& Sequence::idle_state() {
+  if (!state_ || disposing_) {
+    throw Error(ErrorCode::kState, "This sequence is disposed; create another.");
+  }
+  if (current_ || !queue_.empty()) {
+    throw Error(ErrorCode::kState, "This sequence has a call running; await it first.");
+  }
+  return *state_;
+}
+
+std::vector<int32_t> Sequence::tokens() {
+  const std::lock_guard lock(model_->loop_->mutex_);
+  return idle_state().tokens;
+}
+
+std::vector<float> Sequence::logits() {
+  const std::lock_guard lock(model_->loop_->mutex_);
+  const SequenceState& state = idle_state();
+  if (!state.has_logits) {
+    throw Error(ErrorCode::kState, "There are no logits: prefill or step first.");
+  }
+  return {state.logits().begin(), state.logits().end()};
+}
+
+std::vector<float> Sequence::hidden() {
+  const std::lock_guard lock(model_->loop_->mutex_);
+  const SequenceState& state = idle_state();
+  if (!state.has_logits) {
+    throw Error(ErrorCode::kState, "There is no hidden state: prefill or step first.");
+  }
+  return {state.hidden().begin(), state.hidden().end()};
+}
+
+void Sequence::truncate(int64_t length) {
+  const std::lock_guard lock(model_->loop_->mutex_);
+  SequenceState& state = idle_state();
+  if (length < 0 || length > state.length()) {
+    throw Error(ErrorCode::kState, "A sequence of " + std::to_string(state.length()) +
+                                       " tokens cannot be truncated to " + std::to_string(length) +
+                                       ".");
+  }
+  state.truncate(length);
+  length_ = length;
+}
+
+void Sequence::cancel() {
+  ++epoch_;
+}
+
+void Sequence::dispose() {
+  std::unique_ptr<SequenceState> freed;
+  const std::lock_guard lock(model_->loop_->mutex_);
+  if (!current_ && queue_.empty()) {
+    freed = std::move(state_);
+  } else {
+    disposing_ = true;
+    ++epoch_;
+  }
+}
+
+}  // namespace minicpm

@@ -1,0 +1,80 @@
+// The engine thread of one model: a loop of turns. Each turn runs one prefill slice and one decode
+// step for every sequence that wants one, so that a long prompt never starves a stream.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "native/engine/work.h"
+#include "native/model/minicpm4.h"
+
+namespace minicpm {
+
+class Sequence;
+struct SequenceState;
+
+class StepLoop {
+ public:
+  /// Both outlive the thread.
+  StepLoop(MiniCpm4& forward, Backend& backend);
+  ~StepLoop() { stop(); }
+
+  /// Ends all work as cancelled and joins the thread; work submitted later is refused.
+  void stop();
+
+ private:
+  friend class Sequence;
+
+  void main();
+  /// Fills `turn_` with the sequences that have work and gives each its current work; ends
+  /// cancelled work.
+  void admit();
+  /// Makes sure that `sequence` has current work that is not cancelled; false where there is none
+  /// left.
+  bool has_work(Sequence& sequence);
+  /// Throws Error where work cannot start from the sequence's present state.
+  void prepare(SequenceState& state, int64_t capacity, Work& work);
+
+  void prefill_slice();
+  void run_slice(Sequence& sequence, PrefillWork& work);
+  void score_slice(Sequence& sequence, PrefillWork& work, int rows);
+  void decode_step();
+  void step_pending();
+  void decode_token(Sequence& sequence, DecodeWork& work);
+  void sample(Sequence& sequence, const SamplingOptions& options, const uint32_t* mask);
+  void fill(Sequence& sequence, const FillWork& work);
+
+  /// The batch of the sequences in `stepping_`; `segments_` and the others are its memory.
+  bool run_batch();
+  void add_to_batch(Sequence& sequence, std::span<const int32_t> tokens);
+  void clear_batch();
+  void keep_head(Sequence& sequence, const MiniCpm4::Head& head, int64_t row);
+
+  void emit(Sequence& sequence);
+  void finish(Sequence& sequence, Outcome outcome);
+  void fail(Sequence& sequence, const Error& error);
+  Work take_current(Sequence& sequence);
+
+  MiniCpm4& forward_;
+  Backend& backend_;
+  int slice_rows_ = 64;      // adapts, so that a slice takes about kSliceSeconds
+  size_t next_prefill_ = 0;  // whose turn it is to prefill
+
+  // Kept between turns so that a decode step allocates nothing.
+  std::vector<std::shared_ptr<Sequence>> turn_;
+  std::vector<Sequence*> batch_;
+  std::vector<int32_t> tokens_;
+  std::vector<Segment> segments_;
+  std::vector<const RopeAngles*> angles_;
+
+  std::mutex mutex_;  // of busy_, stopping_ and the sequences' queues
+  std::condition_variable wake_;
+  std::vector<std::shared_ptr<Sequence>> busy_;  // with running or queued work
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace minicpm

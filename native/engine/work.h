@@ -1,0 +1,106 @@
+// What a sequence can be asked to do, and who hears about it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "kernels/error.h"
+#include "kernels/sample.h"
+
+namespace minicpm {
+
+/// Fields and their order of use: kernels/sample.h.
+struct SamplingOptions {
+  float temperature = 0;
+  int32_t top_k = 0;
+  float top_p = 1;
+  float min_p = 0;
+  float repetition_penalty = 1;
+  float presence_penalty = 0;
+  float frequency_penalty = 0;
+  uint64_t seed = 0;
+  std::vector<TokenBias> biases;
+  int32_t logprobs = -1;  // best tokens reported with each token; -1: no log-probabilities at all
+
+  bool has_penalties() const {
+    return repetition_penalty != 1 || presence_penalty != 0 || frequency_penalty != 0;
+  }
+};
+
+/// Appends tokens, in slices. With `score`, also the log-probability of each.
+struct PrefillWork {
+  std::vector<int32_t> tokens;
+  bool score = false;
+  size_t done = 0;
+  std::vector<float> scores;  // [tokens]
+};
+
+/// Makes tokens one by one: steps the pending one if there is one, samples, emits.
+struct DecodeWork {
+  int64_t count = 0;
+  std::vector<int32_t> stop_tokens;
+  SamplingOptions sampling;
+  int64_t made = 0;
+};
+
+/// Runs the pending token.
+struct StepWork {};
+
+/// Chooses a token from the present logits and leaves it pending.
+struct SampleWork {
+  SamplingOptions sampling;
+  std::vector<uint32_t> mask;  // empty: all allowed
+};
+
+/// Benchmarks only: made-up keys and values up to `length`.
+struct FillWork {
+  int64_t length = 0;
+};
+
+enum class Outcome { done, stop, count, cancelled };
+
+/// As JavaScript sees it.
+constexpr std::string_view name_of(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::done:
+      return "done";
+    case Outcome::stop:
+      return "stop";
+    case Outcome::count:
+      return "count";
+    case Outcome::cancelled:
+      return "cancelled";
+  }
+  return "";
+}
+
+/// Tokens made since the last event. Views: valid during the call only.
+struct TokenEvent {
+  std::span<const int32_t> tokens;
+  std::span<const float> log_probs;   // one a token, or none
+  std::span<const TokenLogProb> top;  // `logprobs` a token, best first, or none
+};
+
+/// Hears of one piece of work, on the engine thread. Exactly one of finished and failed is called,
+/// last.
+class WorkListener {
+ public:
+  virtual ~WorkListener() = default;
+  virtual void progress(int64_t /*tokens_done*/) {}
+  virtual void tokens(const TokenEvent& /*event*/) {}
+  virtual void finished(Outcome outcome, std::span<const float> scores) = 0;
+  virtual void failed(const Error& error) = 0;
+};
+
+struct Work {
+  std::variant<PrefillWork, DecodeWork, StepWork, SampleWork, FillWork> what;
+  std::unique_ptr<WorkListener> listener;
+  uint64_t epoch = 0;  // the sequence's when it was submitted; another by now: cancelled
+};
+
+}  // namespace minicpm

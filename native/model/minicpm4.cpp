@@ -1,0 +1,148 @@
+#include "native/model/minicpm4.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace minicpm {
+
+MiniCpm4::MiniCpm4(const Config& config, const Weights& weights, Backend& backend, KvLayout layout)
+    : config_(config),
+      layout_(layout),
+      backend_(backend),
+      arena_(backend.allocate(static_cast<size_t>(activation_bytes(config)))),
+      a_(config, arena_.data()) {
+  embed_ = weights.at("embed");
+  norm_ = weights.at("norm");
+  head_ = weights.has("head") ? weights.at("head") : embed_;
+  for (int i = 0; i < config.layers; ++i) {
+    const std::string name = "layers." + std::to_string(i);
+    layers_.push_back({
+        .attention_norm = weights.at(name + ".attn.norm"),
+        .q = weights.at(name + ".attn.q"),
+        .k = weights.at(name + ".attn.k"),
+        .v = weights.at(name + ".attn.v"),
+        .o = weights.at(name + ".attn.o"),
+        .mlp_norm = weights.at(name + ".mlp.norm"),
+        .gate = weights.at(name + ".mlp.gate"),
+        .up = weights.at(name + ".mlp.up"),
+        .down = weights.at(name + ".mlp.down"),
+    });
+  }
+}
+
+MiniCpm4::Activations::Activations(const Config& config, std::byte* data) {
+  const auto cut = [&](int64_t rows, int64_t columns, DType dtype = DType::f32) {
+    const Tensor tensor{data ? data + bytes : nullptr, dtype, rows, columns};
+    bytes += (tensor.bytes() + 63) & ~size_t{63};
+    return tensor;
+  };
+  const int half = config.head_dim / 2;
+  const int kv = config.kv_heads * config.head_dim;
+  tokens = cut(1, kMaxRows, DType::i32);
+  cos = cut(kMaxRows, half);
+  sin = cut(kMaxRows, half);
+  h = cut(kMaxRows, config.hidden_size);
+  x = cut(kMaxRows, config.hidden_size);
+  q = cut(kMaxRows, config.heads * config.head_dim);
+  k = cut(kMaxRows, kv);
+  v = cut(kMaxRows, kv);
+  gate = cut(kMaxRows, config.intermediate_size);
+  up = cut(kMaxRows, config.intermediate_size);
+  head_rows = cut(1, kHeadRows, DType::i32);
+  hidden = cut(kHeadRows, config.hidden_size);
+  logits = cut(kHeadRows, config.vocab_size);
+}
+
+int64_t MiniCpm4::activation_bytes(const Config& config) {
+  return static_cast<int64_t>(Activations(config, nullptr).bytes);
+}
+
+template <typename Op>
+void MiniCpm4::start(const Op& op) {
+  ops_.fetch_add(1, std::memory_order_relaxed);
+  backend_.run(op);
+}
+
+bool MiniCpm4::run(const Batch& batch, const std::function<bool()>& stop) {
+  const int rows = static_cast<int>(batch.tokens.size());
+  const Tensor tokens{a_.tokens.data, DType::i32, 1, rows};
+  std::memcpy(tokens.data, batch.tokens.data(), batch.tokens.size_bytes());
+  for (size_t i = 0; i < batch.segments.size(); ++i) {
+    const Segment& segment = batch.segments[i];
+    batch.angles[i]->fill(segment.position, segment.count, a_.cos.slice(segment.row, 1).as<float>(),
+                          a_.sin.slice(segment.row, 1).as<float>());
+  }
+
+  start(Embed{
+      .y = a_.h.slice(0, rows), .tokens = tokens, .table = embed_, .scale = config_.embed_scale});
+  for (int i = 0; i < config_.layers; ++i) {
+    if (stop()) return false;
+    attention(layers_[static_cast<size_t>(i)], i, batch, rows);
+    mlp(layers_[static_cast<size_t>(i)], rows);
+  }
+  return true;
+}
+
+/// h += residual_scale * o(attention(norm(h)))
+void MiniCpm4::attention(const Layer& layer, int index, const Batch& batch, int rows) {
+  const Tensor h = a_.h.slice(0, rows), x = a_.x.slice(0, rows);
+  const Tensor q = a_.q.slice(0, rows), k = a_.k.slice(0, rows), v = a_.v.slice(0, rows);
+  const Tensor cos = a_.cos.slice(0, rows), sin = a_.sin.slice(0, rows);
+
+  start(RmsNorm{.y = x, .x = h, .weight = layer.attention_norm, .eps = config_.rms_norm_eps});
+  start(Linear{.y = q, .x = x, .weight = layer.q});
+  start(Linear{.y = k, .x = x, .weight = layer.k});
+  start(Linear{.y = v, .x = x, .weight = layer.v});
+  start(Rope{.x = q, .cos = cos, .sin = sin, .head_dim = config_.head_dim});
+  start(Rope{.x = k, .cos = cos, .sin = sin, .head_dim = config_.head_dim});
+  start(KvAppend{.k = k, .v = v, .segments = batch.segments, .layout = layout_, .layer = index});
+  start(Attention{.y = q,
+                  .q = q,
+                  .segments = batch.segments,
+                  .layout = layout_,
+                  .layer = index,
+                  .scale = 1 / std::sqrt(static_cast<float>(config_.head_dim))});
+  start(Linear{.y = h, .x = q, .weight = layer.o, .residual = h, .scale = config_.residual_scale});
+}
+
+/// h += residual_scale * down(silu(gate(norm(h))) * up(norm(h)))
+void MiniCpm4::mlp(const Layer& layer, int rows) {
+  const Tensor h = a_.h.slice(0, rows), x = a_.x.slice(0, rows);
+  const Tensor gate = a_.gate.slice(0, rows), up = a_.up.slice(0, rows);
+
+  start(RmsNorm{.y = x, .x = h, .weight = layer.mlp_norm, .eps = config_.rms_norm_eps});
+  start(Linear{.y = gate, .x = x, .weight = layer.gate});
+  start(Linear{.y = up, .x = x, .weight = layer.up});
+  start(SiluMul{.y = gate, .gate = gate, .up = up});
+  start(Linear{
+      .y = h, .x = gate, .weight = layer.down, .residual = h, .scale = config_.residual_scale});
+}
+
+void MiniCpm4::fill(const Batch& batch) {
+  const auto rows = static_cast<int64_t>(batch.tokens.size());
+  const Tensor k = a_.k.slice(0, rows), v = a_.v.slice(0, rows);
+  uint32_t random = 1;
+  for (const Tensor& tensor : {k, v}) {
+    for (int64_t i = 0; i < tensor.rows * tensor.columns; ++i) {
+      random = random * 1664525 + 1013904223;  // Knuth's LCG
+      tensor.as<float>()[i] = static_cast<float>(random >> 8) / (1 << 23) - 1;
+    }
+  }
+  for (int layer = 0; layer < config_.layers; ++layer) {
+    start(KvAppend{.k = k, .v = v, .segments = batch.segments, .layout = layout_, .layer = layer});
+  }
+}
+
+MiniCpm4::Head MiniCpm4::head(std::span<const int32_t> rows) {
+  const auto count = static_cast<int64_t>(rows.size());
+  const Tensor indices{a_.head_rows.data, DType::i32, 1, count};
+  std::memcpy(indices.data, rows.data(), rows.size_bytes());
+  const Tensor hidden = a_.hidden.slice(0, count), logits = a_.logits.slice(0, count);
+
+  start(Embed{.y = hidden, .tokens = indices, .table = a_.h, .scale = 1});  // picks rows of h
+  start(RmsNorm{.y = hidden, .x = hidden, .weight = norm_, .eps = config_.rms_norm_eps});
+  start(Linear{.y = logits, .x = hidden, .weight = head_, .scale = config_.logit_scale});
+  return {hidden, logits};
+}
+
+}  // namespace minicpm

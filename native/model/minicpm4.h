@@ -1,0 +1,90 @@
+// MiniCPM4's forward pass: Llama with muP scales (MiniCPM4 report, arXiv:2506.07900). Dense
+// attention.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "native/backend/backend.h"
+#include "native/model/config.h"
+#include "native/model/kv_cache.h"
+#include "native/model/rope_angles.h"
+#include "native/weights/weights.h"
+
+namespace minicpm {
+
+/// What one run of the model works on: the rows of all segments in order.
+struct Batch {
+  std::span<const int32_t> tokens;            // [rows]
+  std::span<const Segment> segments;          // cover the rows without a gap
+  std::span<const RopeAngles* const> angles;  // one a segment
+};
+
+class MiniCpm4 {
+ public:
+  /// Rows of the largest batch, and of logits at once.
+  static constexpr int kMaxRows = 512;
+  static constexpr int kHeadRows = 16;
+
+  /// `weights` and `backend` outlive the model. Throws Error{kCheckpoint} where a weight is
+  /// missing.
+  MiniCpm4(const Config& config, const Weights& weights, Backend& backend, KvLayout layout);
+
+  /// Bytes of activations that a model of this config allocates.
+  static int64_t activation_bytes(const Config& config);
+
+  /// Appends the batch's keys and values to its sequences' blocks and keeps the residual stream of
+  /// its rows. `stop` is asked between layers; true ends the run at once (the blocks then hold an
+  /// unfinished tail). Returns whether it ran to the end.
+  bool run(const Batch& batch, const std::function<bool()>& stop);
+
+  /// Benchmarks only: appends made-up keys and values for the batch's rows, without computing
+  /// anything.
+  void fill(const Batch& batch);
+
+  /// Final norm and head for `rows` of the last batch, at most kHeadRows; valid until the next
+  /// call.
+  struct Head {
+    Tensor hidden;  // [rows, hidden], f32: the final norm's output
+    Tensor logits;  // [rows, vocabulary], f32
+  };
+  Head head(std::span<const int32_t> rows);
+
+  /// Ops started since construction.
+  int64_t ops_started() const { return ops_; }
+
+ private:
+  struct Layer {
+    Tensor attention_norm, q, k, v, o;
+    Tensor mlp_norm, gate, up, down;
+  };
+
+  /// The tensors between ops, cut from one arena: [kMaxRows, ...], for the head [kHeadRows, ...].
+  struct Activations {
+    Activations(const Config& config, std::byte* data);  // null data: counts bytes only
+
+    Tensor tokens, cos, sin;
+    Tensor h, x, q, k, v, gate, up;
+    Tensor head_rows, hidden, logits;
+    size_t bytes = 0;
+  };
+
+  void attention(const Layer& layer, int index, const Batch& batch, int rows);
+  void mlp(const Layer& layer, int rows);
+  template <typename Op>
+  void start(const Op& op);
+
+  const Config config_;
+  const KvLayout layout_;
+  Backend& backend_;
+  Tensor embed_, norm_, head_;
+  std::vector<Layer> layers_;
+  std::atomic<int64_t> ops_{0};
+
+  Buffer arena_;
+  const Activations a_;
+};
+
+}  // namespace minicpm

@@ -1,0 +1,39 @@
+// A checkpoint's tensor before it is loaded: where its bytes are and how they are coded.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace minicpm {
+
+/// How a checkpoint stores numbers. The quantized ones are GGUF's, 32 numbers a quant block:
+/// Q8_0 = f16 scale, 32 int8; Q4_0 = f16 scale, 32 nibbles (offset 8); Q4_1 = f16 scale, f16
+/// minimum, 32 nibbles.
+enum class StoredType : uint8_t { f32, f16, bf16, q8_0, q4_0, q4_1 };
+
+struct WeightSource {
+  std::string name;  // ours: "layers.3.attn.q"
+  int file = 0;      // index into the plan's files
+  size_t offset = 0;
+  StoredType type = StoredType::f32;
+  int64_t rows = 1;
+  int64_t columns = 0;
+  /// Rows are interleaved RoPE pairs of this many heads (0: they are not): per head, stored row 2i
+  /// is row i, stored row 2i + 1 is row i + head_dim / 2.
+  int interleaved_heads = 0;
+
+  bool is_vector() const { return rows == 1; }
+};
+
+/// Bytes of `columns` numbers as stored. Quantized rows hold a multiple of 32.
+size_t stored_row_bytes(StoredType type, int64_t columns);
+
+inline size_t stored_bytes(const WeightSource& source) {
+  return static_cast<size_t>(source.rows) * stored_row_bytes(source.type, source.columns);
+}
+
+/// Decodes one stored row of `columns` numbers to f32.
+void dequantize_row(StoredType type, const std::byte* stored, int64_t columns, float* row);
+
+}  // namespace minicpm

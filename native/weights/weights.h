@@ -1,0 +1,53 @@
+// A checkpoint's weights in memory: used as mapped wherever the kernels can read them so, converted
+// once at load where they can't; never two copies.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "kernels/tensor.h"
+#include "native/backend/buffer.h"
+#include "native/os/os.h"
+#include "native/weights/weight_source.h"
+
+namespace minicpm {
+
+struct WeightFile {
+  std::string path;
+  size_t bytes;  // as its header was checked against
+};
+
+struct WeightBytes {
+  int64_t mapped = 0;     // of files that stay mapped
+  int64_t converted = 0;  // in memory of their own
+};
+
+/// What `Weights` will take; reads nothing.
+WeightBytes plan_weights(std::span<const WeightFile> files, std::span<const WeightSource> sources);
+
+/// Float matrices stay as the file has them. Converted: vectors (to f32), quantized matrices (to
+/// f32), rows stored interleaved (reordered), numbers not aligned to their size (copied).
+class Weights {
+ public:
+  /// `progress(done, total)` counts bytes; returning false stops with Error{kState}.
+  /// Throws Error{kCheckpoint} naming file and tensor where a file is not what the plan says.
+  Weights(std::span<const WeightFile> files, std::span<const WeightSource> sources,
+          const std::function<bool(int64_t, int64_t)>& progress);
+
+  /// Throws Error{kCheckpoint} where there is none of that name.
+  Tensor at(const std::string& name) const;
+  bool has(const std::string& name) const { return tensors_.contains(name); }
+
+ private:
+  Tensor load(const WeightSource& source, const std::string& path);
+
+  std::vector<std::unique_ptr<os::MappedFile>> files_;  // null once nothing uses it any more
+  std::vector<Buffer> converted_;
+  std::unordered_map<std::string, Tensor> tensors_;
+};
+
+}  // namespace minicpm
