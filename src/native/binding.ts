@@ -202,6 +202,11 @@ const builtHere = fileURLToPath(new URL("../../build/Release/minicpm.node", impo
 
 let loaded: NativeAddon | undefined;
 
+/** The file that `addon` loads. */
+export function addonPath(): string {
+  return process.env.MINICPM_BINARY || builtHere;
+}
+
 /**
  * The addon: MINICPM_BINARY if set, else the one built in this package.
  *
@@ -209,7 +214,7 @@ let loaded: NativeAddon | undefined;
  */
 export function addon(): NativeAddon {
   if (loaded) return loaded;
-  const path = process.env.MINICPM_BINARY || builtHere;
+  const path = addonPath();
   if (!existsSync(path)) throw new AddonNotFoundError(path, "there is no such file");
   try {
     loaded = require(path) as NativeAddon;
