@@ -1,0 +1,55 @@
+// The native test program: one line a test, then "N passed, N failed".
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <vector>
+
+#include "test/kernels/test.h"
+
+namespace minicpm::test {
+namespace {
+
+struct Case {
+  const char* sentence;
+  const char* file;
+  void (*body)();
+};
+
+std::vector<Case>& cases() {
+  static std::vector<Case> all;
+  return all;
+}
+
+int failures = 0;  // of the running test
+
+}  // namespace
+
+Registration::Registration(const char* sentence, const char* file, void (*body)()) {
+  cases().push_back({sentence, file, body});
+}
+
+void fail(const char* file, int line, const std::string& what) {
+  if (++failures <= 5) std::printf("  %s:%d: %s\n", file, line, what.c_str());
+}
+
+}  // namespace minicpm::test
+
+int main(int count, char** words) {
+  using namespace minicpm::test;
+  const char* filter = count > 1 ? words[1] : "";
+  int passed = 0, failed = 0;
+  for (const Case& test : cases()) {
+    if (!std::strstr(test.sentence, filter) && !std::strstr(test.file, filter)) continue;
+    failures = 0;
+    try {
+      test.body();
+    } catch (const std::exception& error) {
+      fail(test.file, 0, std::string("threw: ") + error.what());
+    }
+    std::printf("%s  %s\n", failures == 0 ? "ok    " : "FAILED", test.sentence);
+    std::fflush(stdout);
+    ++(failures == 0 ? passed : failed);
+  }
+  std::printf("%d passed, %d failed\n", passed, failed);
+  return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,63 @@
+// A small model with seeded random weights in a temporary file, and listeners that wait.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "native/engine/model.h"
+#include "native/engine/sequence.h"
+
+namespace minicpm::test {
+
+/// A file that is removed with the object.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::vector<std::byte>& content);
+  ~TemporaryFile();
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+struct TinyModel {
+  /// 2 layers, 4 heads on 2 KV heads, hidden 64, vocabulary 96, f32 weights.
+  explicit TinyModel(const std::string& device, int threads = 1);
+
+  std::unique_ptr<TemporaryFile> file;
+  ModelPlan plan;
+  std::shared_ptr<Model> model;
+};
+
+/// What a piece of work came to. Waits without allocating.
+class Waiter {
+ public:
+  /// Blocks until the work has ended; rethrows its error.
+  Outcome wait();
+
+  std::vector<int32_t> tokens;
+  std::vector<float> scores;
+  std::vector<int64_t> progress;
+
+  std::unique_ptr<WorkListener> listener();
+
+ private:
+  class Listener;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  std::optional<Outcome> outcome_;
+  std::optional<Error> error_;
+};
+
+/// Tokens 0..vocabulary, seeded.
+std::vector<int32_t> random_tokens(int count, uint32_t seed);
+
+/// Runs work to its end.
+Outcome prefill(Sequence& sequence, std::vector<int32_t> tokens);
+std::vector<int32_t> decode(Sequence& sequence, int64_t count, SamplingOptions sampling = {});
+
+}  // namespace minicpm::test

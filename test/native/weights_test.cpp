@@ -1,0 +1,122 @@
+#include "native/weights/weights.h"
+
+#include <cstring>
+
+#include "kernels/half.h"
+#include "test/kernels/test.h"
+#include "test/native/tiny_model.h"
+
+namespace minicpm::test {
+namespace {
+
+void append(std::vector<std::byte>& bytes, const void* data, size_t size) {
+  const auto* from = static_cast<const std::byte*>(data);
+  bytes.insert(bytes.end(), from, from + size);
+}
+
+void append_f16(std::vector<std::byte>& bytes, float value) {
+  const uint16_t bits = f32_to_f16(value);
+  append(bytes, &bits, sizeof(bits));
+}
+
+Tensor load_one(const std::vector<std::byte>& content, WeightSource source,
+                std::unique_ptr<Weights>& weights) {
+  const TemporaryFile file(content);
+  const WeightFile files[] = {{file.path(), content.size()}};
+  source.name = "w";
+  weights = std::make_unique<Weights>(files, std::span(&source, 1), nullptr);
+  return weights->at("w");
+}
+
+TEST("quant blocks are decoded by their formulas") {
+  std::vector<std::byte> q8, q4_0, q4_1;
+  append_f16(q8, 0.5f);
+  append_f16(q4_0, 0.25f);
+  append_f16(q4_1, 0.25f);
+  append_f16(q4_1, -1.5f);
+  for (int i = 0; i < 32; ++i) {
+    const auto value = static_cast<int8_t>(i * 8 - 128);
+    append(q8, &value, 1);
+  }
+  for (int i = 0; i < 16; ++i) {
+    const auto nibbles = static_cast<uint8_t>(i | (15 - i) << 4);
+    append(q4_0, &nibbles, 1);
+    append(q4_1, &nibbles, 1);
+  }
+  float row[32];
+  dequantize_row(StoredType::q8_0, q8.data(), 32, row);
+  for (int i = 0; i < 32; ++i) CHECK(row[i] == 0.5f * static_cast<float>(i * 8 - 128));
+  dequantize_row(StoredType::q4_0, q4_0.data(), 32, row);
+  for (int i = 0; i < 16; ++i) {
+    CHECK(row[i] == 0.25f * static_cast<float>(i - 8));
+    CHECK(row[i + 16] == 0.25f * static_cast<float>(7 - i));
+  }
+  dequantize_row(StoredType::q4_1, q4_1.data(), 32, row);
+  for (int i = 0; i < 16; ++i) {
+    CHECK(row[i] == 0.25f * static_cast<float>(i) - 1.5f);
+    CHECK(row[i + 16] == 0.25f * static_cast<float>(15 - i) - 1.5f);
+  }
+}
+
+TEST("a float matrix is used where the file has it") {
+  std::vector<std::byte> content(64 + 24);
+  std::unique_ptr<Weights> weights;
+  const int64_t before = buffer_bytes();
+  const Tensor tensor =
+      load_one(content, {.offset = 64, .type = StoredType::bf16, .rows = 3, .columns = 4}, weights);
+  CHECK(tensor.dtype == DType::bf16);
+  CHECK(buffer_bytes() == before);
+  CHECK(os::mapped_bytes() > 0);
+  weights.reset();
+  CHECK(os::mapped_bytes() == 0);
+}
+
+TEST("a matrix that is not aligned to its numbers is copied, its bytes the same") {
+  std::vector<std::byte> content(1);
+  const float values[] = {1, -2, 3.5f, 4};
+  append(content, values, sizeof(values));
+  std::unique_ptr<Weights> weights;
+  const Tensor tensor = load_one(content, {.offset = 1, .rows = 2, .columns = 2}, weights);
+  CHECK(std::memcmp(tensor.data, values, sizeof(values)) == 0);
+  CHECK(reinterpret_cast<uintptr_t>(tensor.data) % 4 == 0);
+  CHECK(os::mapped_bytes() == 0);
+}
+
+TEST("interleaved rows come back in halves") {
+  // 2 heads of head_dim 4: stored rows 0 1 2 3 are ours 0 2 1 3.
+  std::vector<std::byte> content;
+  for (float row = 0; row < 8; ++row) append(content, &row, sizeof(row));
+  std::unique_ptr<Weights> weights;
+  const Tensor tensor =
+      load_one(content, {.rows = 8, .columns = 1, .interleaved_heads = 2}, weights);
+  const float expected[] = {0, 2, 1, 3, 4, 6, 5, 7};
+  CHECK(std::memcmp(tensor.data, expected, sizeof(expected)) == 0);
+}
+
+TEST("a file that is not what its header was checked against is refused by name") {
+  const std::vector<std::byte> content(64);
+  const TemporaryFile file(content);
+  const WeightSource source{.name = "w", .rows = 4, .columns = 4};
+  const WeightFile changed[] = {{file.path(), 60}};
+  CHECK_THROWS(ErrorCode::kCheckpoint, Weights(changed, std::span(&source, 1), nullptr));
+  const WeightFile files[] = {{file.path(), 64}};
+  const WeightSource beyond{.name = "w", .offset = 32, .rows = 4, .columns = 4};
+  CHECK_THROWS(ErrorCode::kCheckpoint, Weights(files, std::span(&beyond, 1), nullptr));
+  const WeightFile missing[] = {{file.path() + ".gone", 64}};
+  CHECK_THROWS(ErrorCode::kCheckpoint, Weights(missing, std::span(&source, 1), nullptr));
+}
+
+TEST("the memory plan is what a model and its sequences take") {
+  const int64_t before = buffer_bytes() + os::mapped_bytes();
+  TinyModel tiny("cpu", 2);
+  const MemoryPlan plan = plan_memory(tiny.plan, 200, 2);
+  const auto a = tiny.model->create_sequence(200), b = tiny.model->create_sequence(200);
+  prefill(*a, random_tokens(200, 1));
+  prefill(*b, random_tokens(200, 2));
+  const auto planned = static_cast<double>(plan.mapped + plan.weights + plan.kv + plan.activations);
+  const auto taken = static_cast<double>(buffer_bytes() + os::mapped_bytes() - before);
+  CHECK(std::abs(taken - planned) <= 0.05 * planned);
+}
+
+}  // namespace
+}  // namespace minicpm::test
