@@ -23,9 +23,14 @@ if (sanitize) {
   cpSync(join(root, "binding.gyp"), join(directory, "binding.gyp"));
 }
 
-const options = ["--nodedir", join(root, "native", "headers"), "--loglevel", "warn"];
-const gyp = (...words) =>
-  execFileSync(process.execPath, [nodeGyp, ...words, ...options], { cwd: directory, stdio: "inherit" });
+// node-gyp's own options stand before "--", gyp's after it.
+const gyp = (command, options, ...forGyp) => {
+  const own = ["--nodedir", join(root, "native", "headers"), "--loglevel", "warn", ...options];
+  execFileSync(process.execPath, [nodeGyp, command, ...own, "--", ...forGyp], {
+    cwd: directory,
+    stdio: "inherit",
+  });
+};
 
-gyp("configure", "--", ...(sanitize ? [`-Dsanitize=${sanitize}`] : []));
-gyp("build", "--jobs", String(availableParallelism()));
+gyp("configure", [], ...(sanitize ? [`-Dsanitize=${sanitize}`] : []));
+gyp("build", ["--jobs", String(availableParallelism())]);
