@@ -35,11 +35,18 @@ class LoadWorker : public Napi::AsyncWorker {
     }
   }
 
+  /// By the mailbox too: progress letters may still lie in it, and they use the call.
   void OnOK() override {
-    if (error_) return mailbox_.reject(call_, *error_);
-    mailbox_.watch(model_);
-    mailbox_.resolve(call_, Environment::of(Env()).model_class.New(
-                                {Napi::External<std::shared_ptr<Model>>::New(Env(), &model_)}));
+    if (error_) {
+      return mailbox_.post([&mailbox = mailbox_, call = call_, error = *error_](Napi::Env) {
+        mailbox.reject(call, error);
+      });
+    }
+    mailbox_.post([&mailbox = mailbox_, call = call_, model = model_](Napi::Env env) mutable {
+      mailbox.watch(model);
+      mailbox.resolve(call, Environment::of(env).model_class.New(
+                                {Napi::External<std::shared_ptr<Model>>::New(env, &model)}));
+    });
   }
 
  private:
@@ -132,7 +139,7 @@ Napi::Value ModelBinding::create_sequence(const Napi::CallbackInfo& info) {
   const int64_t capacity = read_integer_field(info[0], "capacity", 1, kMaxCapacity);
   return throwing_js(info.Env(), [&] {
     if (disposed_) throw Error(ErrorCode::kState, "This model is disposed; load it again.");
-    return SequenceBinding::create(Value(), model_->create_sequence(capacity));
+    return SequenceBinding::create(Value(), {model_, model_->create_sequence(capacity)});
   });
 }
 

@@ -38,10 +38,9 @@ Napi::Function SequenceBinding::define(Napi::Env env) {
                      });
 }
 
-Napi::Object SequenceBinding::create(Napi::Object model, std::shared_ptr<Sequence> sequence) {
+Napi::Object SequenceBinding::create(Napi::Object model, Held held) {
   const Napi::Env env = model.Env();
-  return Environment::of(env).sequence_class.New(
-      {Napi::External<std::shared_ptr<Sequence>>::New(env, &sequence), model});
+  return Environment::of(env).sequence_class.New({Napi::External<Held>::New(env, &held), model});
 }
 
 SequenceBinding::SequenceBinding(const Napi::CallbackInfo& info)
@@ -49,8 +48,9 @@ SequenceBinding::SequenceBinding(const Napi::CallbackInfo& info)
   if (!info[0].IsExternal()) {
     throw Napi::TypeError::New(info.Env(), "Sequences are made by NativeModel.createSequence.");
   }
-  sequence_ = *info[0].As<Napi::External<std::shared_ptr<Sequence>>>().Data();
-  model_ = Napi::Persistent(info[1].As<Napi::Object>());
+  held_ = *info[0].As<Napi::External<Held>>().Data();
+  sequence_ = held_.sequence.get();
+  model_object_ = Napi::Persistent(info[1].As<Napi::Object>());
   vocab_size_ = sequence_->model().config().vocab_size;
 }
 

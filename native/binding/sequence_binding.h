@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "native/engine/model.h"
 #include "native/engine/sequence.h"
 
 namespace minicpm {
@@ -12,8 +13,15 @@ namespace minicpm {
 class SequenceBinding : public Napi::ObjectWrap<SequenceBinding> {
  public:
   static Napi::Function define(Napi::Env env);
-  /// `model` is the object the sequence was made by; it stays alive as long as the sequence.
-  static Napi::Object create(Napi::Object model, std::shared_ptr<Sequence> sequence);
+  /// A sequence and the model it belongs to, which must outlive it.
+  struct Held {
+    std::shared_ptr<Model> model;
+    std::shared_ptr<Sequence> sequence;
+  };
+
+  /// `model` is the JavaScript object the sequence was made by; it stays alive as long as the
+  /// sequence.
+  static Napi::Object create(Napi::Object model, Held held);
 
   explicit SequenceBinding(const Napi::CallbackInfo& info);
   ~SequenceBinding() override;
@@ -34,8 +42,9 @@ class SequenceBinding : public Napi::ObjectWrap<SequenceBinding> {
   void cancel(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
-  std::shared_ptr<Sequence> sequence_;
-  Napi::ObjectReference model_;
+  Held held_;
+  Sequence* sequence_ = nullptr;  // held_'s
+  Napi::ObjectReference model_object_;
   int vocab_size_;
 };
 

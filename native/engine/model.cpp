@@ -53,7 +53,7 @@ Model::~Model() {
 
 std::shared_ptr<Sequence> Model::create_sequence(int64_t capacity) {
   if (!forward_) throw Error(ErrorCode::kState, "This model is disposed; load it again.");
-  auto sequence = std::make_shared<Sequence>(shared_from_this(), capacity);
+  auto sequence = std::make_shared<Sequence>(*this, capacity);
   std::erase_if(sequences_, [](const auto& weak) { return weak.expired(); });
   sequences_.push_back(sequence);
   return sequence;

@@ -41,7 +41,7 @@ MemoryPlan plan_memory(const ModelPlan& plan, int64_t capacity, int64_t sequence
 class Sequence;
 
 /// Immutable after load, but for its sequences.
-class Model : public std::enable_shared_from_this<Model> {
+class Model {
  public:
   /// Throws Error{kCheckpoint, kOutOfMemory, kDevice}. `progress` as in Weights.
   Model(const ModelPlan& plan, const std::function<bool(int64_t, int64_t)>& progress);

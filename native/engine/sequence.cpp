@@ -20,13 +20,13 @@ void SequenceState::truncate(int64_t length) {
   answer_start = std::min(answer_start, tokens.size());
 }
 
-Sequence::Sequence(std::shared_ptr<Model> model, int64_t capacity)
-    : model_(std::move(model)),
+Sequence::Sequence(Model& model, int64_t capacity)
+    : model_(model),
       capacity_(capacity),
-      state_(std::make_unique<SequenceState>(model_->config(), *model_->pool_, capacity)) {}
+      state_(std::make_unique<SequenceState>(model_.config(), *model_.pool_, capacity)) {}
 
 void Sequence::enqueue(Work work) {
-  StepLoop& loop = *model_->loop_;
+  StepLoop& loop = *model_.loop_;
   {
     const std::lock_guard lock(loop.mutex_);
     if (!state_ || disposing_ || loop.stopping_) {
@@ -50,12 +50,12 @@ SequenceState& Sequence::idle_state() {
 }
 
 std::vector<int32_t> Sequence::tokens() {
-  const std::lock_guard lock(model_->loop_->mutex_);
+  const std::lock_guard lock(model_.loop_->mutex_);
   return idle_state().tokens;
 }
 
 std::vector<float> Sequence::logits() {
-  const std::lock_guard lock(model_->loop_->mutex_);
+  const std::lock_guard lock(model_.loop_->mutex_);
   const SequenceState& state = idle_state();
   if (!state.has_logits) {
     throw Error(ErrorCode::kState, "There are no logits: prefill or step first.");
@@ -64,7 +64,7 @@ std::vector<float> Sequence::logits() {
 }
 
 std::vector<float> Sequence::hidden() {
-  const std::lock_guard lock(model_->loop_->mutex_);
+  const std::lock_guard lock(model_.loop_->mutex_);
   const SequenceState& state = idle_state();
   if (!state.has_logits) {
     throw Error(ErrorCode::kState, "There is no hidden state: prefill or step first.");
@@ -73,7 +73,7 @@ std::vector<float> Sequence::hidden() {
 }
 
 void Sequence::truncate(int64_t length) {
-  const std::lock_guard lock(model_->loop_->mutex_);
+  const std::lock_guard lock(model_.loop_->mutex_);
   SequenceState& state = idle_state();
   if (length < 0 || length > state.length()) {
     throw Error(ErrorCode::kState, "A sequence of " + std::to_string(state.length()) +
@@ -90,7 +90,7 @@ void Sequence::cancel() {
 
 void Sequence::dispose() {
   std::unique_ptr<SequenceState> freed;
-  const std::lock_guard lock(model_->loop_->mutex_);
+  const std::lock_guard lock(model_.loop_->mutex_);
   if (!current_ && queue_.empty()) {
     freed = std::move(state_);
   } else {

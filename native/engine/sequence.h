@@ -49,14 +49,16 @@ struct SequenceState {
   void truncate(int64_t length);
 };
 
-/// Safe to call from any one thread beside the engine's.
+/// Safe to call from any one thread beside the engine's. Whoever holds a sequence holds its model
+/// too: the engine thread may be the last to let a sequence go, and must not be the one that ends
+/// the model.
 class Sequence : public std::enable_shared_from_this<Sequence> {
  public:
-  Sequence(std::shared_ptr<Model> model, int64_t capacity);
+  Sequence(Model& model, int64_t capacity);
 
   int64_t length() const { return length_; }
   int64_t capacity() const { return capacity_; }
-  Model& model() const { return *model_; }
+  Model& model() const { return model_; }
 
   /// Queues work; it runs after what was submitted before. Throws Error{kState} when disposed.
   template <typename What>
@@ -83,7 +85,7 @@ class Sequence : public std::enable_shared_from_this<Sequence> {
   /// The state, for a caller that holds the loop's mutex; throws unless it is idle.
   SequenceState& idle_state();
 
-  const std::shared_ptr<Model> model_;
+  Model& model_;
   const int64_t capacity_;
   std::atomic<int64_t> length_{0};
   std::atomic<uint64_t> epoch_{0};

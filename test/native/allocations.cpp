@@ -1,6 +1,7 @@
 #include "test/native/allocations.h"
 
 #include <atomic>
+#include <cstddef>
 #include <cstdlib>
 #include <new>
 
