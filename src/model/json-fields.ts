@@ -50,7 +50,7 @@ export class Fields {
    */
   constructor(
     readonly file: string,
-    private readonly values: Readonly<Record<string, unknown>>,
+    readonly values: Readonly<Record<string, unknown>>,
     private readonly prefix = "",
   ) {}
 
