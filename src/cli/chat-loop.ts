@@ -1,0 +1,126 @@
+/** Reads messages and answers them until the input ends: the body of `minicpm chat`. */
+import { ContextOverflowError, type GenerateOptions, type Model, type Session } from "../index.ts";
+import { contextStatus, showAnswer } from "./answer.ts";
+import { runChatCommand } from "./chat-commands.ts";
+import type { ChatState, Next } from "./chat-state.ts";
+import { fullContextAdvice } from "./context-room.ts";
+import { exitCodes, isAbort, reportFailure } from "./failure.ts";
+import type { LineSource } from "./line-source.ts";
+import { type Prompts, readInput } from "./message-reader.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface ChatLoopOptions {
+  readonly model: Model;
+  readonly session: Session;
+  readonly terminal: Terminal;
+  readonly generate: GenerateOptions;
+  readonly prompts: Prompts;
+  readonly json: boolean;
+  readonly verbose: boolean;
+  /** Somebody is typing: errors are told and the chat goes on. Else the first error ends it. */
+  readonly interactive: boolean;
+}
+
+export class ChatLoop {
+  private readonly chat: ChatState;
+  private running: AbortController | undefined;
+  /** Ctrl-C pressed in a row. */
+  private interrupts = 0;
+
+  constructor(private readonly options: ChatLoopOptions) {
+    const { model, session, terminal, generate } = options;
+    this.chat = {
+      model,
+      session,
+      terminal,
+      options: generate,
+      lastMessage: undefined,
+      lastAnswered: false,
+      lastResult: undefined,
+    };
+  }
+
+  /** Ctrl-C while nobody reads a line: stops the answer; once more, and the process ends. */
+  readonly interrupt = (): void => {
+    this.interrupts++;
+    if (this.running && !this.running.signal.aborted) this.running.abort();
+    else if (this.interrupts > 1) process.exit(exitCodes.interrupted);
+  };
+
+  /** @returns the exit code. */
+  async run(source: LineSource): Promise<number> {
+    for (;;) {
+      const input = await readInput(source, this.options.prompts);
+      if (input.type === "end") return exitCodes.ok;
+      if (input.type === "interrupt") {
+        this.interrupts = input.empty ? this.interrupts + 1 : 0;
+        if (this.interrupts > 1) return exitCodes.interrupted;
+        if (input.empty) this.chat.terminal.notice("Ctrl-C again or Ctrl-D leaves.");
+        continue;
+      }
+      this.interrupts = 0;
+      const next: Next =
+        input.type === "message"
+          ? { type: "send", text: input.text }
+          : this.command(input.name, input.argument);
+      if (next.type === "quit") return exitCodes.ok;
+      if (next.type === "send") await this.send(next.text);
+    }
+  }
+
+  private command(name: string, argument: string): Next {
+    try {
+      return runChatCommand(this.chat, name, argument);
+    } catch (error) {
+      this.fail(error);
+      return { type: "prompt" };
+    }
+  }
+
+  private async send(text: string): Promise<void> {
+    const { chat } = this;
+    const { session, terminal } = chat;
+    chat.lastMessage = text;
+    chat.lastAnswered = false;
+    this.running = new AbortController();
+    const { signal } = this.running;
+    try {
+      const result = await showAnswer(
+        session.send(text, { ...chat.options, signal }),
+        terminal,
+        this.options,
+      );
+      chat.lastAnswered = true;
+      chat.lastResult = result;
+      const full = session.contextUsed + 1 >= session.contextLength;
+      if (result.finishReason === "length") {
+        terminal.notice(
+          full
+            ? "The answer ends here because the context is full: /drop N forgets the N oldest turns."
+            : `The answer ends here after ${result.usage.completion} tokens (maxTokens).`,
+        );
+      }
+      if (this.options.interactive) {
+        terminal.footer(contextStatus(session.contextUsed, session.contextLength, result));
+      }
+    } catch (error) {
+      if (isAbort(error) && this.options.interactive) {
+        terminal.notice("Stopped. The message and this answer are not kept; /retry asks again.");
+      } else if (error instanceof ContextOverflowError) {
+        this.fail(error, fullContextAdvice(error, session));
+      } else {
+        this.fail(error);
+      }
+    } finally {
+      this.running = undefined;
+    }
+  }
+
+  /** Tells an error and goes on, where somebody can do something about it. */
+  private fail(error: unknown, advice?: string): void {
+    const { terminal } = this.chat;
+    if (!this.options.interactive) throw error;
+    if (advice !== undefined && !this.options.json) terminal.message(terminal.style.yellow(advice));
+    else reportFailure(error, terminal, this.options);
+  }
+}

@@ -1,0 +1,22 @@
+/** A chat as its loop and its commands share it. */
+import type { GenerateOptions, Model, Result, Session } from "../index.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface ChatState {
+  readonly model: Model;
+  readonly session: Session;
+  readonly terminal: Terminal;
+  /** What /set changes. */
+  options: GenerateOptions;
+  /** The message that /retry sends again: the last one sent, answered or not. */
+  lastMessage: string | undefined;
+  /** Whether `lastMessage` and its answer are in the session: not after a stop or an error. */
+  lastAnswered: boolean;
+  lastResult: Result | undefined;
+}
+
+/** What the loop does after a command. */
+export type Next =
+  | { readonly type: "prompt" }
+  | { readonly type: "send"; readonly text: string }
+  | { readonly type: "quit" };

@@ -1,0 +1,109 @@
+/** `minicpm chat`: a conversation in the terminal, or over a pipe with one message a line. */
+import type { ReadStream, WriteStream } from "node:tty";
+import type { Command } from "commander";
+import { completeChatLine } from "./chat-commands.ts";
+import { ChatLoop } from "./chat-loop.ts";
+import {
+  type AnswerOptions,
+  addGenerateOptions,
+  addLoadOptions,
+  addOutputOptions,
+  applyOutputOptions,
+  generateOptions,
+  loadOptions,
+} from "./command-options.ts";
+import { History, historyPath } from "./history.ts";
+import { LineEditor } from "./line-editor.ts";
+import { type LineSource, PipedLines } from "./line-source.ts";
+import { loadAloud } from "./load-aloud.ts";
+import { answerOnce } from "./run.ts";
+import { readStdin } from "./stdin.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface ChatOptions extends AnswerOptions {
+  readonly prompt?: string;
+  readonly system?: string;
+  readonly history: boolean;
+}
+
+export function addChatCommand(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("chat")
+    .summary("talk with a model")
+    .description(
+      "Talk with a model. On a terminal, /help lists the commands. From a pipe or file, each line is a message and " +
+        '""" begins and ends one of several lines; `-p -` takes the whole input as one.',
+    )
+    .argument(
+      "[model]",
+      "a folder or .gguf file, or a name in models/ (default: the nano that comes with this)",
+    )
+    .option("-p, --prompt <text>", 'answer this and leave; "-" reads it from stdin')
+    .option("-s, --system <text>", "instructions that stand before the conversation")
+    .option("--no-history", "neither read nor write the history of typed messages");
+  addOutputOptions(command, "every event as a JSON line");
+  addGenerateOptions(addLoadOptions(command));
+  command.action(async (model: string | undefined, options: ChatOptions) => {
+    applyOutputOptions(terminal, options);
+    process.exitCode = await chat(model, options, terminal);
+  });
+}
+
+async function chat(
+  reference: string | undefined,
+  options: ChatOptions,
+  terminal: Terminal,
+): Promise<number> {
+  if (options.prompt !== undefined) {
+    const prompt = options.prompt === "-" ? await readStdin() : options.prompt;
+    return answerOnce(reference, prompt, options, terminal);
+  }
+  await using model = await loadAloud(
+    reference,
+    { ...loadOptions(options), verbose: options.verbose },
+    terminal,
+  );
+  await using session = model.createSession({ system: options.system });
+  const interactive = Boolean(process.stdin.isTTY && process.stderr.isTTY);
+  const loop = new ChatLoop({
+    model,
+    session,
+    terminal,
+    generate: generateOptions(options),
+    prompts: { first: "> ", more: "… " },
+    json: Boolean(options.json),
+    verbose: Boolean(options.verbose),
+    interactive,
+  });
+  const source = interactive ? lineEditor(options, loop, terminal) : new PipedLines(process.stdin);
+  process.on("SIGINT", loop.interrupt);
+  try {
+    return await loop.run(source);
+  } finally {
+    process.off("SIGINT", loop.interrupt);
+    source.close();
+  }
+}
+
+function lineEditor(options: ChatOptions, loop: ChatLoop, terminal: Terminal): LineSource {
+  terminal.notice("/help lists the commands, Ctrl-D leaves.");
+  return new LineEditor({
+    input: process.stdin as ReadStream,
+    output: process.stderr as WriteStream,
+    history: options.history ? openHistory(terminal) : History.forgetful(),
+    complete: completeChatLine,
+    onInterrupt: loop.interrupt,
+  });
+}
+
+/** A history that cannot be read or written is no reason not to chat. */
+function openHistory(terminal: Terminal): History {
+  const path = historyPath();
+  try {
+    return History.open(path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    terminal.notice(`The history is not kept: ${reason}`);
+    return History.forgetful();
+  }
+}

@@ -1,0 +1,101 @@
+/** Flags that several commands share, and what they come to. */
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { GenerateOptions, LoadOptions } from "../index.ts";
+import { integer, kebabCase, type Setting, SettingError, settings } from "./settings.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What every command gets. */
+export interface OutputOptions {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+}
+
+/** Parsed flags of a command that answers. */
+export interface AnswerOptions extends OutputOptions, LoadFlags, GenerateOptions {}
+
+interface LoadFlags {
+  readonly contextLength?: number | "auto";
+  readonly threads?: number;
+  readonly device?: NonNullable<LoadOptions["device"]>;
+  readonly kvType?: NonNullable<LoadOptions["kvType"]>;
+  readonly activations?: NonNullable<LoadOptions["activations"]>;
+}
+
+export function addOutputOptions(command: Command, json: string): Command {
+  return command
+    .option("--json", json)
+    .option("-q, --quiet", "no notices on stderr")
+    .option("-v, --verbose", "statistics, and stacks of errors");
+}
+
+export function addLoadOptions(command: Command): Command {
+  const group = "Loading:";
+  const add = (option: Option) => command.addOption(option.helpGroup(group));
+  add(
+    new Option(
+      "-c, --context-length <tokens>",
+      'tokens a conversation can hold, or "auto": the most that fits',
+    ).argParser(guarded((text) => (text === "auto" ? text : integer(1)(text)))),
+  );
+  add(new Option("-t, --threads <count>", "threads that compute").argParser(guarded(integer(1))));
+  add(new Option("--device <name>", "where to run").choices(["auto", "cpu", "reference"]));
+  add(new Option("--kv-type <type>", "how keys and values are held").choices(["f32", "f16", "int8"]));
+  add(
+    new Option("--activations <type>", "what inputs of linear layers are rounded to").choices([
+      "f32",
+      "int8",
+    ]),
+  );
+  return command;
+}
+
+/** The fields of GenerateOptions as flags. */
+export function addGenerateOptions(command: Command): Command {
+  const group = "Answers:";
+  for (const setting of settings) {
+    const flag = `--${kebabCase(setting.field)}`;
+    if (setting.value === undefined) {
+      command.addOption(new Option(flag, setting.help).helpGroup(group));
+      if (setting.field === "thinking") {
+        command.addOption(new Option("--no-thinking", "answer at once").helpGroup(group));
+      }
+    } else {
+      const option = new Option(`${flag} <${setting.value}>`, setting.help).helpGroup(group);
+      command.addOption(option.argParser(guardedSetting(setting)));
+    }
+  }
+  return command;
+}
+
+export function loadOptions(options: LoadFlags): LoadOptions {
+  const { contextLength, threads, device, kvType, activations } = options;
+  return { contextLength, threads, device, kvType, activations };
+}
+
+export function generateOptions(options: GenerateOptions): GenerateOptions {
+  return Object.fromEntries(
+    settings.map(({ field }) => [field, options[field]]).filter(([, value]) => value !== undefined),
+  );
+}
+
+export function applyOutputOptions(terminal: Terminal, { quiet }: OutputOptions): void {
+  terminal.quiet = Boolean(quiet);
+}
+
+function guarded<T>(parse: (text: string) => T) {
+  return (text: string): T => {
+    try {
+      return parse(text);
+    } catch (error) {
+      if (error instanceof SettingError) throw new InvalidArgumentError(`It ${error.message}.`);
+      throw error;
+    }
+  };
+}
+
+function guardedSetting({ parse, collect }: Setting) {
+  const read = guarded(parse);
+  return (text: string, before: unknown): unknown =>
+    collect && before !== undefined ? collect(read(text), before) : read(text);
+}

@@ -1,0 +1,115 @@
+/** `minicpm inspect`: what a model is and what it takes, from its headers; no weight is read. */
+import { type Command, Option } from "commander";
+import { openModel } from "../model/load.ts";
+import { addOutputOptions, applyOutputOptions, type OutputOptions } from "./command-options.ts";
+import { type MemoryRow, memoryByContext } from "./memory-table.ts";
+import { type ModelReport, modelReport } from "./model-report.ts";
+import { escaped } from "./printable.ts";
+import { formatBytes, formatParameters, plural } from "./quantities.ts";
+import { tableLines } from "./table.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface InspectOptions extends OutputOptions {
+  readonly kvType: "f32" | "f16";
+}
+
+export function addInspectCommand(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("inspect")
+    .summary("show what a model is and the memory it takes")
+    .description("Show a model's numbers, tensors and memory by context length. Reads headers only.")
+    .argument("<model>", "a folder or .gguf file, or a name in models/");
+  addKvType(command);
+  addOutputOptions(command, "one JSON object");
+  command.action((reference: string, options: InspectOptions) => {
+    applyOutputOptions(terminal, options);
+    const checkpoint = openModel(reference);
+    const report = modelReport(checkpoint);
+    const memory = memoryByContext(checkpoint, options.kvType);
+    if (options.json) {
+      terminal.json({ ...report, kvType: options.kvType, memory: memory.rows ?? null });
+    } else {
+      for (const line of [...reportLines(report), ...memoryLines(memory.rows, options.kvType)])
+        terminal.line(line);
+    }
+    if (!memory.rows) terminal.notice(`Memory by context length needs the native addon. ${memory.missing}`);
+  });
+}
+
+/** What this version can hold keys and values in. */
+function addKvType(command: Command): void {
+  command.addOption(
+    new Option("--kv-type <type>", "how keys and values are held").choices(["f32", "f16"]).default("f16"),
+  );
+}
+
+function reportLines(report: ModelReport): string[] {
+  const { config, generationConfig, sparseConfig, unknownTensors, groups } = report;
+  return [
+    ...tableLines([
+      ["model", escaped(report.name)],
+      ["path", escaped(report.path)],
+      ["format", report.format],
+      ["parameters", `${formatParameters(report.parameters)}, ${formatBytes(report.bytes)}`],
+      ["head", report.tiedHead ? "tied to the embedding" : "its own"],
+      ["sparse attention", sparseConfig ? `${shown(sparseConfig)} (not in yet: runs dense)` : "none"],
+      ["chat template", report.chatTemplate ? "its own" : "none: ChatML in MiniCPM4's form is used"],
+      [
+        "tokenizer",
+        `${report.tokenizer.tokens} tokens, ${report.tokenizer.fastPath ? "fast path" : "no fast path"}`,
+      ],
+      ["sampling defaults", Object.keys(generationConfig).length > 0 ? shown(generationConfig) : "none"],
+    ]),
+    "",
+    ...tableLines(Object.entries(config).map(([name, value]) => [`  ${name}`, shown(value)])),
+    "",
+    ...tableLines(
+      [
+        ["tensors", "", "type", "parameters", "bytes"],
+        ...groups.map(({ group, tensors, dtypes, parameters, bytes }) => [
+          `  ${group}`,
+          String(tensors),
+          dtypes.join(" "),
+          formatParameters(parameters),
+          formatBytes(bytes),
+        ]),
+      ],
+      ["left", "right", "left", "right", "right"],
+    ),
+    ...unknownLines(unknownTensors),
+  ];
+}
+
+function unknownLines(names: readonly string[]): string[] {
+  if (names.length === 0) return [];
+  const shownNames = names.slice(0, 10).map((name) => `  ${escaped(name)}`);
+  const rest = names.length > 10 ? [`  and ${names.length - 10} more (--json lists all)`] : [];
+  return ["", `${plural(names.length, "tensor")} that the model has no use for:`, ...shownNames, ...rest];
+}
+
+function memoryLines(rows: readonly MemoryRow[] | undefined, kvType: string): string[] {
+  if (!rows) return [];
+  const cells = rows.map(({ contextLength, mapped, weights, kv, activations, total }) => [
+    String(contextLength),
+    ...[mapped + weights, kv, activations, total].map(formatBytes),
+  ]);
+  return [
+    "",
+    ...tableLines(
+      [["context", "weights", `KV ${kvType}`, "activations", "total"], ...cells],
+      ["right", "right", "right", "right", "right"],
+    ),
+  ];
+}
+
+function shown(value: unknown): string {
+  if (value === null || value === undefined) return "none";
+  if (typeof value !== "object") return escaped(String(value));
+  if (Array.isArray(value)) return escaped(value.join(" "));
+  return Object.entries(value)
+    .map(
+      ([name, field]) =>
+        `${escaped(name)} ${escaped(typeof field === "object" ? JSON.stringify(field) : String(field))}`,
+    )
+    .join(", ");
+}

@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+/** `minicpm`: runs the command line and turns what happens into an exit code. */
+import { readFileSync } from "node:fs";
+import { exitCodes, reportFailure } from "./failure.ts";
+import { createProgram } from "./program.ts";
+import { Terminal } from "./terminal.ts";
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+// The reader of a pipe has left (`| head`): nothing more to say, and nobody to say it to.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === "EPIPE" ? exitCodes.ok : exitCodes.error);
+  });
+}
+
+const terminal = new Terminal();
+const flags = process.argv.slice(2, process.argv.includes("--") ? process.argv.indexOf("--") : undefined);
+try {
+  await createProgram(terminal, version).parseAsync();
+} catch (error) {
+  process.exitCode = reportFailure(error, terminal, {
+    json: flags.includes("--json"),
+    verbose: flags.some((flag) => flag === "--verbose" || flag === "-v"),
+  });
+}

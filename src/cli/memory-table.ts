@@ -1,0 +1,35 @@
+/** What a model takes at several context lengths, by the native side's own plan. */
+import { AddonNotFoundError } from "../errors.ts";
+import type { OpenedCheckpoint } from "../model/opened-model.ts";
+import { addon, type KvType, type MemoryPlan } from "../native/binding.ts";
+
+export interface MemoryRow extends MemoryPlan {
+  readonly contextLength: number;
+}
+
+export type MemoryTable =
+  | { readonly rows: readonly MemoryRow[] }
+  /** Why there is no table, as a sentence. */
+  | { readonly rows: undefined; readonly missing: string };
+
+/** One sequence at 2K, 8K, 32K, ... tokens below the model's maximum, and at the maximum. */
+export function memoryByContext({ plan, config }: OpenedCheckpoint, kvType: KvType): MemoryTable {
+  try {
+    const native = addon();
+    const full = { ...plan, device: "cpu", threads: 0, kvType, isa: process.env.MINICPM_CPU ?? "" } as const;
+    const rows = contextLengths(config.maxContext).map((contextLength) => ({
+      contextLength,
+      ...native.memoryPlan(full, { capacity: contextLength, sequences: 1 }),
+    }));
+    return { rows };
+  } catch (error) {
+    if (error instanceof AddonNotFoundError) return { rows: undefined, missing: error.message };
+    throw error;
+  }
+}
+
+function contextLengths(most: number): number[] {
+  const lengths: number[] = [];
+  for (let length = 2048; length < most; length *= 4) lengths.push(length);
+  return [...lengths, most];
+}

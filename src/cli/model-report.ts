@@ -1,0 +1,108 @@
+/** What `inspect` tells of a checkpoint: a plain object whose shape stays, printed or as JSON. */
+import type { OpenedCheckpoint, OpenedModel } from "../model/opened-model.ts";
+import type { WeightPlan } from "../native/binding.ts";
+
+export interface TensorGroup {
+  readonly group: string;
+  readonly tensors: number;
+  readonly dtypes: readonly string[];
+  readonly parameters: number;
+  readonly bytes: number;
+}
+
+export interface ModelReport {
+  readonly name: string;
+  readonly path: string;
+  readonly format: OpenedCheckpoint["format"];
+  /** Numbers of the model; lists of LongRoPE factors are left out. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly parameters: number;
+  readonly tiedHead: boolean;
+  readonly bytes: number;
+  readonly groups: readonly TensorGroup[];
+  readonly unknownTensors: readonly string[];
+  readonly sparseConfig: Readonly<Record<string, unknown>> | null;
+  readonly generationConfig: Readonly<Record<string, unknown>>;
+  /** The model brings a chat template. */
+  readonly chatTemplate: boolean;
+  readonly stopTokens: readonly number[];
+  readonly tokenizer: { readonly tokens: number; readonly fastPath: boolean };
+}
+
+/** [elements, bytes] of one storage unit. */
+const units: Record<WeightPlan["dtype"], readonly [elements: number, bytes: number]> = {
+  F32: [1, 4],
+  F16: [1, 2],
+  BF16: [1, 2],
+  Q8_0: [32, 34],
+  Q4_0: [32, 18],
+  Q4_1: [32, 20],
+};
+
+export function modelReport(opened: OpenedModel): ModelReport {
+  const { name, path, format, config, plan, tiedHead, unknownTensors, generationConfig, tokenizer } = opened;
+  const { sparseConfig, longRope, ...numbers } = config;
+  const groups = tensorGroups(plan.weights);
+  return {
+    name,
+    path,
+    format,
+    config: { ...numbers, longRope: longRope ? longRopeSummary(longRope) : null },
+    parameters: sum(groups.map(({ parameters }) => parameters)),
+    tiedHead,
+    bytes: sum(groups.map(({ bytes }) => bytes)),
+    groups,
+    unknownTensors,
+    sparseConfig: sparseConfig ?? null,
+    generationConfig: { ...generationConfig },
+    chatTemplate: opened.chatTemplate !== undefined,
+    stopTokens: Array.from(opened.stopTokens),
+    tokenizer: { tokens: tokenizer.vocabSize, fastPath: tokenizer.fastPath },
+  };
+}
+
+/** Weights by what they are part of: embedding, head, attention, mlp, norms. */
+function tensorGroups(weights: Readonly<Record<string, WeightPlan>>): TensorGroup[] {
+  const groups = new Map<
+    string,
+    { tensors: number; dtypes: Set<string>; parameters: number; bytes: number }
+  >();
+  for (const [name, { dtype, shape }] of Object.entries(weights)) {
+    const group = groupOf(name);
+    const entry = groups.get(group) ?? { tensors: 0, dtypes: new Set<string>(), parameters: 0, bytes: 0 };
+    const elements = shape.reduce((product, length) => product * length, 1);
+    const [unitElements, unitBytes] = units[dtype];
+    entry.tensors++;
+    entry.dtypes.add(dtype);
+    entry.parameters += elements;
+    entry.bytes += (elements / unitElements) * unitBytes;
+    groups.set(group, entry);
+  }
+  return [...groups].map(([group, { dtypes, ...numbers }]) => ({
+    group,
+    ...numbers,
+    dtypes: [...dtypes].sort(),
+  }));
+}
+
+function groupOf(name: string): string {
+  if (name === "embed") return "embedding";
+  if (name === "head") return "head";
+  if (name.endsWith("norm")) return "norms";
+  return name.includes(".attn.") ? "attention" : "mlp";
+}
+
+function longRopeSummary({
+  originalLength,
+  magnitude,
+  alwaysLong,
+  shortFactor,
+  longFactor,
+}: NonNullable<OpenedCheckpoint["config"]["longRope"]>) {
+  const sameLists = shortFactor.every((factor, i) => factor === longFactor[i]);
+  return { originalLength, magnitude, alwaysLong, sameLists };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,34 @@
+/** The command line as a whole: every command, and what is the same for all of them. */
+import { Command } from "commander";
+import { addChatCommand } from "./chat.ts";
+import { addCompleteCommand } from "./complete.ts";
+import { addDoctorCommand } from "./doctor.ts";
+import { addInspectCommand } from "./inspect.ts";
+import { addRunCommand } from "./run.ts";
+import type { Terminal } from "./terminal.ts";
+import { addTokenizeCommand } from "./tokenize.ts";
+
+/** @returns a program whose `parseAsync` throws CommanderError for bad usage and prints nothing of it. */
+export function createProgram(terminal: Terminal, version: string): Command {
+  const program = new Command("minicpm")
+    .description("MiniCPM language models on this machine. Answers go to stdout, everything else to stderr.")
+    .version(version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.line(text.replace(/\n$/, "")),
+      writeErr: (text) => terminal.message(text.replace(/\n$/, "")),
+      outputError: () => {}, // told by failure.ts
+    })
+    .addHelpText("after", "\nExit codes: 0 done, 1 error, 2 usage, 130 interrupted.");
+  for (const add of [
+    addChatCommand,
+    addRunCommand,
+    addCompleteCommand,
+    addTokenizeCommand,
+    addInspectCommand,
+  ]) {
+    add(program, terminal);
+  }
+  addDoctorCommand(program, terminal, version);
+  return program;
+}

@@ -1,0 +1,66 @@
+/** `minicpm run`: one prompt, one answer, made for pipes. */
+import type { Command } from "commander";
+import type { Message } from "../index.ts";
+import { showAnswer } from "./answer.ts";
+import {
+  type AnswerOptions,
+  addGenerateOptions,
+  addLoadOptions,
+  addOutputOptions,
+  applyOutputOptions,
+  generateOptions,
+  loadOptions,
+} from "./command-options.ts";
+import { exitCodes, UsageError } from "./failure.ts";
+import { interruptible } from "./interrupt.ts";
+import { loadAloud } from "./load-aloud.ts";
+import { readStdin } from "./stdin.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface RunOptions extends AnswerOptions {
+  readonly system?: string;
+}
+
+export function addRunCommand(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("run")
+    .summary("answer one prompt")
+    .description(
+      "Answer one prompt and leave. What comes through a pipe is put behind the prompt, after an empty line; " +
+        'without a prompt, or with "-", it is the prompt.',
+    )
+    .argument("<model>", "a folder or .gguf file, or a name in models/")
+    .argument("[prompt...]", "words of the prompt")
+    .option("-s, --system <text>", "instructions that stand before the prompt");
+  addOutputOptions(command, "every event as a JSON line");
+  addGenerateOptions(addLoadOptions(command));
+  command.action(async (model: string, words: string[], options: RunOptions) => {
+    applyOutputOptions(terminal, options);
+    process.exitCode = await answerOnce(model, await joinedPrompt(words), options, terminal);
+  });
+}
+
+/** Answers `prompt` under the options' instructions. @returns the exit code */
+export async function answerOnce(
+  reference: string | undefined,
+  prompt: string,
+  options: RunOptions,
+  terminal: Terminal,
+): Promise<number> {
+  if (prompt.trim() === "") throw new UsageError("The prompt is empty.");
+  const messages: Message[] = [{ role: "user", content: prompt }];
+  if (options.system !== undefined) messages.unshift({ role: "system", content: options.system });
+  await interruptible(async (signal) => {
+    const load = { ...loadOptions(options), verbose: options.verbose, signal };
+    await using model = await loadAloud(reference, load, terminal);
+    await showAnswer(model.chat(messages, { ...generateOptions(options), signal }), terminal, options);
+  });
+  return exitCodes.ok;
+}
+
+/** Words given, then what stands in the pipe: text or "-" for it alone. */
+async function joinedPrompt(words: readonly string[]): Promise<string> {
+  const given = words.filter((word) => word !== "-").join(" ");
+  const piped = given === "" || words.includes("-") || !process.stdin.isTTY ? await readStdin() : "";
+  return [given, piped.replace(/\r?\n$/, "")].filter((part) => part !== "").join("\n\n");
+}

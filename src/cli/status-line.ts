@@ -1,0 +1,38 @@
+/** The one line on stderr that comes and goes: loading, prefill, context used. Nothing is written off a terminal. */
+import { fitWidth } from "./display-width.ts";
+
+export interface StatusStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+export class StatusLine {
+  private shown = false;
+
+  constructor(
+    private readonly stream: StatusStream,
+    private readonly style: (text: string) => string = String,
+  ) {}
+
+  /** Replaces the line; it is cut to the terminal's width so that it never wraps. */
+  show(text: string): void {
+    if (!this.stream.isTTY) return;
+    const cells = (this.stream.columns ?? 80) - 1;
+    this.stream.write(`\r\x1b[K${this.style(fitWidth(text, cells))}`);
+    this.shown = true;
+  }
+
+  /** Takes the line away; call before anything else is written to the terminal. */
+  clear(): void {
+    if (!this.shown) return;
+    this.stream.write("\r\x1b[K");
+    this.shown = false;
+  }
+}
+
+/** "prefill 62 %" with its numbers; `done` of `total` tokens. */
+export function prefillStatus(done: number, total: number): string {
+  const percent = total > 0 ? Math.floor((100 * done) / total) : 100;
+  return `prefill ${percent} % of ${total} tokens`;
+}
