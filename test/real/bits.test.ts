@@ -1,0 +1,43 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { gridCases } from "../golden/grid.ts";
+import { seededPrompt, writeSeededCheckpoint } from "../golden/seeded-checkpoint.ts";
+import { withModel, withSequence } from "./native-model.ts";
+import { expectSameBits } from "./same-bits.ts";
+
+/** Contract 1 on tiny models: equal bits, no tolerance. bits.slow.test.ts does the same on the 0.5B's shapes. */
+const cases = gridCases.filter((_, index) => index % 3 === 1);
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "minicpm-bits-"));
+  for (const golden of cases) writeSeededCheckpoint(join(folder, golden.name), golden.config, golden);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe.each(["cpu", "reference"] as const)("on %s", (device) => {
+  test.each(cases)(
+    "$name gives the same bits in any chunks, with any threads",
+    async ({ name, config, seed, capacity, length }) => {
+      const tokens = seededPrompt(config, seed, Math.min(length, capacity));
+      await expectSameBits(join(folder, name), { device, kvType: "f16" }, tokens, capacity);
+    },
+  );
+});
+
+test("a row that was decoded has the bits of the same row prefilled", async () => {
+  const { name, config, seed, capacity } = cases[0] as (typeof cases)[0];
+  await withModel(join(folder, name), { kvType: "f16" }, (model) =>
+    withSequence(model, capacity, async (sequence) => {
+      const prompt = seededPrompt(config, seed, 100);
+      await sequence.prefill(prompt.subarray(0, 60));
+      for (const token of prompt.subarray(60)) await sequence.prefill(Int32Array.of(token));
+      const single = sequence.logits();
+      sequence.truncate(50);
+      await sequence.prefill(prompt.subarray(50));
+      expect(new Uint32Array(sequence.logits().buffer)).toEqual(new Uint32Array(single.buffer));
+    }),
+  );
+});
