@@ -2,10 +2,10 @@
 import type { GenerateOptions } from "../index.ts";
 import { contextStatus, statsLine } from "./answer.ts";
 import type { ChatState, Next } from "./chat-state.ts";
-import { messageCount, turnCount } from "./context-room.ts";
+import { messageCount, oldestTurns, turnCount } from "./context-room.ts";
 import { fitWidth } from "./display-width.ts";
 import { printable } from "./printable.ts";
-import { formatBytes, plural } from "./quantities.ts";
+import { formatBytes } from "./quantities.ts";
 import { SettingError, settingOf, settings, shownValue } from "./settings.ts";
 import { tableLines } from "./table.ts";
 
@@ -143,7 +143,7 @@ function drop(chat: ChatState, argument: string): undefined {
   }
   chat.session.dropOldest(count);
   if (count === turns) chat.lastAnswered = false;
-  say(chat, `Forgotten: the ${plural(count, "oldest turn")}; ${messageCount(chat.session.messages)} left.`);
+  say(chat, `Forgotten: ${oldestTurns(count)}; ${messageCount(chat.session.messages)} left.`);
 }
 
 function stats(chat: ChatState): undefined {

@@ -15,6 +15,11 @@ export function messageCount(messages: readonly Message[]): string {
   return plural(turnCount(messages), "turn");
 }
 
+/** "the oldest turn", "the 3 oldest turns". */
+export function oldestTurns(count: number): string {
+  return count === 1 ? "the oldest turn" : `the ${count} oldest turns`;
+}
+
 /** What to do about a message that did not fit, as a sentence with numbers. */
 export function fullContextAdvice(error: ContextOverflowError, session: Session): string {
   const turns = turnCount(session.messages);
@@ -22,7 +27,7 @@ export function fullContextAdvice(error: ContextOverflowError, session: Session)
   if (turns === 0)
     return `${full} This message alone is too long: shorten it, or start with a larger --context-length.`;
   const count = turnsToDrop(session, error.needed - error.capacity + roomShare * error.capacity);
-  return `${full} /drop ${count} forgets the ${plural(count, "oldest turn")} of ${turns}, then /retry asks again.`;
+  return `${full} /drop ${count} forgets ${oldestTurns(count)} of ${turns}, then /retry asks again.`;
 }
 
 /** The fewest oldest turns that free about `tokens`, by their share of the conversation's text; at least 1. */

@@ -1,6 +1,7 @@
 /** What `doctor` finds out about this machine: a plain object whose shape stays. */
 import { existsSync } from "node:fs";
 import { cpus } from "node:os";
+import { AddonNotFoundError } from "../errors.ts";
 import { addon, addonPath, type DeviceInfo } from "../native/binding.ts";
 import { type FoundModel, modelsFound } from "./models-found.ts";
 
@@ -83,9 +84,11 @@ function loadDevices(problems: Problem[]): DeviceInfo[] | undefined {
   try {
     return addon().devices();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const remedy = "Run `npm run build` in the package (g++ or clang, make and python3 are needed).";
-    problems.push({ what: reason, remedy, fatal: true });
+    const reason = error instanceof AddonNotFoundError ? error.reason : String(error);
+    const remedy =
+      "Run `npm run build` in the package (a C++20 compiler, make and python3 are needed), or set MINICPM_BINARY to " +
+      "a minicpm.node file.";
+    problems.push({ what: `The native addon does not load: ${reason}.`, remedy, fatal: true });
     return undefined;
   }
 }

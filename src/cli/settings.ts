@@ -21,7 +21,7 @@ export interface Setting {
 export class SettingError extends Error {}
 
 export const settings: readonly Setting[] = [
-  { field: "temperature", value: "number", help: "0 takes the best token always", parse: number(0) },
+  { field: "temperature", value: "number", help: "0 takes the best token always", parse: number(0, 100) },
   { field: "topK", value: "count", help: "keep this many best tokens, 0 keeps all", parse: integer(0) },
   {
     field: "topP",
@@ -39,19 +39,19 @@ export const settings: readonly Setting[] = [
     field: "repetitionPenalty",
     value: "factor",
     help: "above 1 discourages tokens seen before",
-    parse: number(0),
+    parse: number(0.001, 1000),
   },
   {
     field: "presencePenalty",
     value: "number",
     help: "subtracted once from tokens in the answer",
-    parse: number(),
+    parse: number(-100, 100),
   },
   {
     field: "frequencyPenalty",
     value: "number",
     help: "subtracted each time a token is in the answer",
-    parse: number(),
+    parse: number(-100, 100),
   },
   {
     field: "logitBias",
@@ -96,11 +96,11 @@ export function settingOf(name: string): Setting | undefined {
   return settings.find(({ field }) => field === name || kebabCase(field) === name);
 }
 
-export function number(least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY) {
+export function number(least: number, most: number) {
   return (text: string): number => {
     const value = text.trim() === "" ? Number.NaN : Number(text);
     if (!Number.isFinite(value) || value < least || value > most) {
-      throw new SettingError(`must be a number${range(least, most)}`);
+      throw new SettingError(`must be a number from ${least} to ${most}`);
     }
     return value;
   };
@@ -133,10 +133,9 @@ function onOff(text: string): boolean {
 function tokenBias(text: string): Record<number, number> {
   const match = /^(\d+)=(.+)$/.exec(text);
   if (!match?.[1] || !match[2]) throw new SettingError("must be TOKEN=BIAS, such as 42=-5");
-  return { [Number(match[1])]: number()(match[2]) };
+  return { [Number(match[1])]: number(-1e6, 1e6)(match[2]) };
 }
 
 function range(least: number, most: number): string {
-  if (Number.isFinite(least) && most < Number.MAX_SAFE_INTEGER) return ` from ${least} to ${most}`;
-  return Number.isFinite(least) ? `, ${least} or more` : "";
+  return most < Number.MAX_SAFE_INTEGER ? ` from ${least} to ${most}` : `, ${least} or more`;
 }
