@@ -1,4 +1,5 @@
 /** Every error class of the library: fields first, then a sentence that says what happened and what to do. */
+import { inspect } from "node:util";
 
 /** The base of all errors that this library throws on purpose (a cancelled call rejects with AbortError). */
 export abstract class MiniCpmError extends Error {
@@ -74,6 +75,22 @@ export class UnsupportedError extends MiniCpmError {
   }
 }
 
+/** The model's chat template cannot write these messages. */
+export class TemplateError extends MiniCpmError {
+  readonly code = "TEMPLATE";
+
+  constructor(
+    readonly reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `The model's chat template refuses the messages: ${reason}. ` +
+        "Change their roles or order, or use complete() with a prompt of your own.",
+      options,
+    );
+  }
+}
+
 /** The conversation plus the requested answer is longer than the KV cache. */
 export class ContextOverflowError extends MiniCpmError {
   readonly code = "CONTEXT_OVERFLOW";
@@ -136,7 +153,7 @@ export class OptionError extends MiniCpmError {
     readonly expected: string,
     readonly found: unknown,
   ) {
-    super(`${option} must be ${expected}, not ${JSON.stringify(found) ?? String(found)}.`);
+    super(`${option} must be ${expected}, not ${inspect(found, { depth: 1, maxStringLength: 60 })}.`);
   }
 }
 

@@ -1,4 +1,17 @@
-import type { Model } from "./model.ts";
+import { AbortError, OptionError, UnsupportedError } from "../errors.ts";
+import { openModel } from "../model/load.ts";
+import type { OpenedModel } from "../model/opened-model.ts";
+import {
+  addon,
+  type KvType,
+  type ModelPlan,
+  type NativeDevice,
+  type NativeModel,
+} from "../native/binding.ts";
+import { publicError, withPublicErrors } from "../native/error-table.ts";
+import { chooseContextLength } from "./context-length.ts";
+import { LocalModel, type Model } from "./model.ts";
+import { ChatTemplate } from "./template.ts";
 
 /** How far loading is. `open`: headers and tokenizer, in steps; `load`: weights, in bytes. */
 export interface LoadProgress {
@@ -10,7 +23,10 @@ export interface LoadProgress {
 export interface LoadOptions {
   /** Where to run. `reference` is the slow definition in plain loops. Default "auto": the fastest. */
   readonly device?: "auto" | "cpu" | "reference" | undefined;
-  /** Tokens a conversation can hold. Default "auto": the model's maximum if it fits in half of free memory, else the largest that does. */
+  /**
+   * Tokens a conversation can hold. Default "auto": the model's maximum if it fits in half of free memory, else the
+   * largest that does; `info.contextReason` says which.
+   */
   readonly contextLength?: number | "auto" | undefined;
   /** Threads that compute. Default: one a physical core. */
   readonly threads?: number | undefined;
@@ -22,4 +38,133 @@ export interface LoadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export declare function loadModel(model: string, options?: LoadOptions): Promise<Model>;
+/**
+ * Loads a model: opens its files, plans its memory, then reads its weights. MINICPM_CPU forces an instruction set.
+ *
+ * @param reference a folder with config.json, safetensors and tokenizer.json, a .gguf file, or the name of one in
+ *   $MINICPM_MODELS or among this package's models ("nano")
+ * @throws ModelNotFoundError, CheckpointError, UnsupportedError, OptionError, AddonNotFoundError, DeviceError
+ * @throws OutOfMemoryError before any weight is read, where the model does not fit.
+ * @throws AbortError when `signal` fires; what was loaded by then is freed.
+ */
+export async function loadModel(reference: string, options: LoadOptions = {}): Promise<Model> {
+  const start = performance.now();
+  const { signal, onProgress = () => {} } = options;
+  const place = placeOf(options);
+  refuseAborted(signal);
+  onProgress({ phase: "open", done: 0, total: 1 });
+  const opened = openModel(reference);
+  const template = new ChatTemplate(opened.tokenizer, {
+    source: opened.chatTemplate,
+    file: opened.path,
+    tokens: opened.templateTokens,
+  });
+  onProgress({ phase: "open", done: 1, total: 1 });
+
+  const plan: ModelPlan = { ...opened.plan, ...place };
+  const choice = withPublicErrors(() =>
+    chooseContextLength({
+      asked: options.contextLength ?? "auto",
+      most: opened.config.maxContext,
+      freeBytes:
+        addon()
+          .devices()
+          .find(({ name }) => name === place.device)?.freeBytes ?? 0,
+      memoryPlan: (capacity) => addon().memoryPlan(plan, { capacity, sequences: 1 }),
+    }),
+  );
+  const native = await loadWeights(plan, onProgress, signal);
+  const loadMs = performance.now() - start;
+  const { tokenizer, stopTokens, generationConfig: defaults, config } = opened;
+  return new LocalModel({
+    native,
+    tokenizer,
+    template,
+    voice: { tokenizer, vocabSize: config.vocabSize, stopTokens, defaults, loadMs },
+    info: {
+      name: opened.name,
+      path: opened.path,
+      architecture: config.architecture,
+      config,
+      device: native.device,
+      isa: native.isa,
+      threads: native.threads,
+      activations: "f32",
+      kvType: place.kvType,
+      maxContextLength: config.maxContext,
+      ...choice,
+      hasThinking: template.hasThinking,
+      loadMs,
+      notices: notices(opened),
+    },
+  });
+}
+
+/** Where and how to run. @throws OptionError, UnsupportedError */
+function placeOf(options: LoadOptions): Pick<ModelPlan, "device" | "threads" | "kvType" | "isa"> {
+  const { threads = 0, activations = "f32" } = options;
+  const device = oneOf("device", options.device ?? "auto", ["auto", "cpu", "reference"]);
+  const kvType = oneOf("kvType", options.kvType ?? (device === "reference" ? "f32" : "f16"), [
+    "f32",
+    "f16",
+    "int8",
+  ]);
+  if (oneOf("activations", activations, ["f32", "int8"]) === "int8") {
+    throw new UnsupportedError(
+      'activations "int8"',
+      'It comes with packed weights; "f32" runs every format.',
+    );
+  }
+  if (kvType === "int8") throw new UnsupportedError('kvType "int8"', '"f16" is the smallest for now.');
+  if (device === "reference" && kvType !== "f32") {
+    throw new UnsupportedError(`kvType "${kvType}" on device "reference"`, 'It computes in "f32" only.');
+  }
+  if (options.threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 1024)) {
+    throw new OptionError("threads", "an integer from 1 to 1024", threads);
+  }
+  const name: NativeDevice = device === "reference" ? "reference" : "cpu";
+  const isa = name === "cpu" ? (process.env.MINICPM_CPU ?? "") : "";
+  return { device: name, threads, kvType: kvType as KvType, isa };
+}
+
+function oneOf<Value extends string>(option: string, value: Value, values: readonly Value[]): Value {
+  if (values.includes(value)) return value;
+  throw new OptionError(option, values.map((each) => `"${each}"`).join(" or "), value);
+}
+
+/** Rejects at once when aborted; native loading ends by itself, and what it loaded is freed then. */
+async function loadWeights(
+  plan: ModelPlan,
+  onProgress: (progress: LoadProgress) => void,
+  signal: AbortSignal | undefined,
+): Promise<NativeModel> {
+  refuseAborted(signal);
+  let aborted = false;
+  const report = (done: number, total: number) => {
+    if (!aborted) onProgress({ phase: "load", done, total });
+  };
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      aborted = true;
+      reject(abortError(signal));
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    withPublicErrors(() => addon().loadModel(plan, report))
+      .then((native) => (aborted ? native.dispose() : resolve(native)))
+      .catch((error) => reject(publicError(error)))
+      .finally(() => signal?.removeEventListener("abort", abort));
+  });
+}
+
+function refuseAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw abortError(signal);
+}
+
+function abortError(signal: AbortSignal | undefined): AbortError {
+  return new AbortError(undefined, { cause: signal?.reason });
+}
+
+function notices({ config }: OpenedModel): string[] {
+  if (!config.sparseConfig) return [];
+  return ["This model has a sparse_config; sparse attention is not in yet, so that it runs dense."];
+}

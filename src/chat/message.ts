@@ -1,3 +1,5 @@
+import { OptionError } from "../errors.ts";
+
 /** One turn of a conversation. */
 export interface Message {
   readonly role: "system" | "user" | "assistant";
@@ -5,4 +7,22 @@ export interface Message {
   readonly content: string;
   /** What the model thought before it answered. Templates leave it out of later turns. */
   readonly thinking?: string;
+}
+
+const roles: readonly unknown[] = ["system", "user", "assistant"];
+
+/** @throws OptionError naming the message that is none. */
+export function checkMessages(messages: readonly Message[]): void {
+  if (!Array.isArray(messages) || messages.length === 0) {
+    throw new OptionError("messages", "a list with at least one message", messages);
+  }
+  for (const [index, message] of messages.entries()) {
+    const { role, content, thinking = "" } = message as Partial<Message>;
+    if (!roles.includes(role)) {
+      throw new OptionError(`messages[${index}].role`, '"system", "user" or "assistant"', role);
+    }
+    for (const [field, text] of Object.entries({ content, thinking })) {
+      if (typeof text !== "string") throw new OptionError(`messages[${index}].${field}`, "a text", text);
+    }
+  }
 }

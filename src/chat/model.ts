@@ -1,8 +1,16 @@
-import type { KvType, MemoryPlan, NativeDevice } from "../native/binding.ts";
+import { Sequence } from "../engine/sequence.ts";
+import { OptionError, StateError } from "../errors.ts";
+import type { ModelConfig } from "../model/config.ts";
+import type { Tokenizer } from "../model/tokenizer.ts";
+import type { KvType, MemoryPlan, NativeDevice, NativeModel } from "../native/binding.ts";
+import { withPublicErrors } from "../native/error-table.ts";
+import { answer, type Question, type Voice } from "./answer.ts";
 import type { GenerateOptions } from "./generate-options.ts";
 import type { Generation } from "./generation.ts";
 import type { Message } from "./message.ts";
-import type { Session, SessionOptions } from "./session.ts";
+import { Runs } from "./runs.ts";
+import { SequenceSession, type Session, type SessionOptions } from "./session.ts";
+import type { ChatTemplate } from "./template.ts";
 
 /** What was loaded, where it runs, and what it takes. */
 export interface ModelInfo {
@@ -11,6 +19,8 @@ export interface ModelInfo {
   readonly path: string;
   /** As the checkpoint names it: "MiniCPMForCausalLM", "llama". */
   readonly architecture: string;
+  /** The model's numbers. */
+  readonly config: ModelConfig;
   readonly device: NativeDevice;
   /** Instruction set in use. */
   readonly isa: string;
@@ -25,20 +35,119 @@ export interface ModelInfo {
   readonly contextReason: string;
   /** Bytes taken, with one sequence of `contextLength`. */
   readonly memory: MemoryPlan;
+  /** The chat template can turn thinking on and off. */
+  readonly hasThinking: boolean;
   /** Milliseconds that loading took. */
   readonly loadMs: number;
   /** What a user should know of how this model runs: a sentence each. */
   readonly notices: readonly string[];
 }
 
-/** A loaded model. Runs on several conversations of it take turns. */
+/** A loaded model. */
 export interface Model extends AsyncDisposable {
   readonly info: ModelInfo;
+  readonly tokenizer: Tokenizer;
   /** Answers the last message. Remembers nothing. */
   chat(messages: readonly Message[], options?: GenerateOptions): Generation;
   /** Goes on with a text (bos is put before it where the tokenizer says so) or with tokens (used as they are). */
   complete(prompt: string | Int32Array, options?: GenerateOptions): Generation;
+  /** @throws OutOfMemoryError, OptionError, StateError when the model is closed. */
   createSession(options?: SessionOptions): Session;
   /** Aborts what runs, closes the sessions and frees the memory. A second call does nothing. */
   close(): Promise<void>;
+}
+
+export interface ModelParts {
+  readonly native: NativeModel;
+  readonly tokenizer: Tokenizer;
+  readonly template: ChatTemplate;
+  readonly info: ModelInfo;
+  readonly voice: Voice;
+}
+
+/** A Model on this machine. */
+export class LocalModel implements Model {
+  readonly info: ModelInfo;
+  readonly tokenizer: Tokenizer;
+  readonly #parts: ModelParts;
+  readonly #runs = new Runs();
+  readonly #sessions = new Set<SequenceSession>();
+  #closed: Promise<void> | undefined;
+
+  constructor(parts: ModelParts) {
+    this.info = parts.info;
+    this.tokenizer = parts.tokenizer;
+    this.#parts = parts;
+  }
+
+  chat(messages: readonly Message[], options: GenerateOptions = {}): Generation {
+    return this.#start(options, () => {
+      const { thinking } = options;
+      const prompt = this.#parts.template.encode(messages, { addGenerationPrompt: true, thinking });
+      return { prompt: prompt.tokens, thinking: prompt.opensThought ? "opened" : "possible", options };
+    });
+  }
+
+  complete(prompt: string | Int32Array, options: GenerateOptions = {}): Generation {
+    return this.#start(options, () => ({ prompt: this.#promptTokens(prompt), thinking: "none", options }));
+  }
+
+  createSession(options: SessionOptions = {}): Session {
+    const { voice, template } = this.#parts;
+    const sequence = this.#createSequence(options.contextLength);
+    try {
+      const forget = () => this.#sessions.delete(session);
+      const session = new SequenceSession(voice, template, sequence, options, forget);
+      this.#sessions.add(session);
+      return session;
+    } catch (error) {
+      sequence.dispose();
+      throw error;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Answers on a sequence of its own, which is gone afterwards. */
+  #start(options: GenerateOptions, question: () => Question): Generation {
+    return this.#runs.start(async (emit, signal) => {
+      const asked = question();
+      const sequence = this.#createSequence();
+      try {
+        return await answer(this.#parts.voice, sequence, asked, emit, signal);
+      } finally {
+        sequence.dispose();
+      }
+    }, options.signal);
+  }
+
+  #createSequence(capacity = this.info.contextLength): Sequence {
+    if (this.#closed) throw new StateError("The model is closed.");
+    const most = this.info.contextLength;
+    if (!(Number.isInteger(capacity) && capacity > 0 && capacity <= most)) {
+      throw new OptionError("contextLength", `an integer from 1 to the model's ${most}`, capacity);
+    }
+    return new Sequence(withPublicErrors(() => this.#parts.native.createSequence({ capacity })));
+  }
+
+  #promptTokens(prompt: string | Int32Array): Int32Array {
+    if (typeof prompt === "string") return this.tokenizer.encode(prompt, { bos: true });
+    const { vocabSize } = this.#parts.voice;
+    const wrong = prompt.find((token) => token < 0 || token >= vocabSize);
+    if (wrong === undefined) return prompt.slice();
+    throw new OptionError("prompt", `tokens from 0 to ${vocabSize - 1}`, wrong);
+  }
+
+  async #close(): Promise<void> {
+    await this.#runs.abort();
+    await Promise.all([...this.#sessions].map((session) => session.close()));
+    await this.#parts.native.dispose();
+  }
 }

@@ -35,3 +35,12 @@ export function publicError(error: unknown): unknown {
   }
   return error;
 }
+
+/** Calls into native code; what it throws is in its public form. */
+export function withPublicErrors<Value>(call: () => Value): Value {
+  try {
+    return call();
+  } catch (error) {
+    throw publicError(error);
+  }
+}

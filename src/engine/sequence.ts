@@ -1,0 +1,79 @@
+import { AbortError } from "../errors.ts";
+import type { DecodeOptions, NativeSequence, StopReason, TokenEvent } from "../native/binding.ts";
+import { publicError, withPublicErrors } from "../native/error-table.ts";
+
+export interface RunOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * One list of tokens and their keys and values: NativeSequence with errors of errors.ts, and AbortSignals.
+ * An aborted call rejects with AbortError; what it finished before stays.
+ */
+export class Sequence {
+  readonly #native: NativeSequence;
+
+  constructor(native: NativeSequence) {
+    this.#native = native;
+  }
+
+  /** Tokens held; grows while a call runs. */
+  get length(): number {
+    return this.#native.length;
+  }
+
+  get capacity(): number {
+    return this.#native.capacity;
+  }
+
+  /** The tokens held, a copy. @throws StateError while a call runs. */
+  tokens(): Int32Array {
+    return withPublicErrors(() => this.#native.tokens());
+  }
+
+  /** Appends tokens; `onProgress(done)` counts those of this call. */
+  async prefill(
+    tokens: Int32Array,
+    onProgress: (done: number) => void,
+    options: RunOptions = {},
+  ): Promise<void> {
+    await this.#run(() => this.#native.prefill(tokens, onProgress), options);
+  }
+
+  /** Makes tokens until `count` or a stop token, which is delivered too. */
+  async decode(
+    decode: DecodeOptions,
+    onTokens: (event: TokenEvent) => void,
+    options: RunOptions = {},
+  ): Promise<Exclude<StopReason, "cancelled">> {
+    return this.#run(() => this.#native.decode(decode, onTokens), options);
+  }
+
+  /** Forgets the tokens from `length` on. @throws StateError while a call runs. */
+  truncate(length: number): void {
+    withPublicErrors(() => this.#native.truncate(length));
+  }
+
+  /** Ends what runs and frees the memory. */
+  dispose(): void {
+    this.#native.dispose();
+  }
+
+  async #run<Outcome extends string>(
+    start: () => Promise<Outcome | "cancelled">,
+    { signal }: RunOptions,
+  ): Promise<Exclude<Outcome, "cancelled">> {
+    if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason });
+    const cancel = () => this.#native.cancel();
+    signal?.addEventListener("abort", cancel, { once: true });
+    try {
+      const outcome = await start();
+      if (outcome === "cancelled") throw new AbortError(undefined, { cause: signal?.reason });
+      return outcome as Exclude<Outcome, "cancelled">;
+    } catch (error) {
+      throw publicError(error);
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+    }
+  }
+}
