@@ -10,8 +10,8 @@ namespace minicpm::test {
 namespace {
 
 void append(std::vector<std::byte>& bytes, const void* data, size_t size) {
-  const auto* from = static_cast<const std::byte*>(data);
-  bytes.insert(bytes.end(), from, from + size);
+  bytes.resize(bytes.size() + size);
+  std::memcpy(bytes.data() + bytes.size() - size, data, size);
 }
 
 void append_f16(std::vector<std::byte>& bytes, float value) {
