@@ -44,7 +44,7 @@ Model::Model(const ModelPlan& plan, const std::function<bool(int64_t, int64_t)>&
       backend_(make_backend(plan)),
       weights_(std::make_unique<Weights>(plan.files, plan.weights, progress)),
       forward_(std::make_unique<MiniCpm4>(plan.config, *weights_, *backend_, kv_layout(plan))),
-      pool_(std::make_unique<KvPool>(kv_layout(plan))),
+      store_(std::make_unique<BlockStore>(kv_layout(plan), plan.cache_bytes)),
       loop_(std::make_unique<StepLoop>(*forward_, *backend_)) {}
 
 Model::~Model() {
@@ -54,9 +54,13 @@ Model::~Model() {
 std::shared_ptr<Sequence> Model::create_sequence(int64_t capacity) {
   if (!forward_) throw Error(ErrorCode::kState, "This model is disposed; load it again.");
   auto sequence = std::make_shared<Sequence>(*this, capacity);
+  adopt(sequence);
+  return sequence;
+}
+
+void Model::adopt(const std::shared_ptr<Sequence>& sequence) {
   std::erase_if(sequences_, [](const auto& weak) { return weak.expired(); });
   sequences_.push_back(sequence);
-  return sequence;
 }
 
 void Model::close() {
@@ -67,7 +71,7 @@ void Model::close() {
   }
   sequences_.clear();
   forward_.reset();
-  pool_.reset();
+  store_.reset();
   weights_.reset();
   backend_.reset();
 }

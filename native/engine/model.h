@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "native/backend/backend.h"
+#include "native/engine/block_store.h"
 #include "native/engine/step_loop.h"
 #include "native/model/config.h"
-#include "native/model/kv_cache.h"
 #include "native/model/minicpm4.h"
 #include "native/weights/weights.h"
 
@@ -25,6 +25,9 @@ struct ModelPlan {
   int threads = 0;     // 0: one a physical core
   DType kv_type = DType::f16;
   std::string isa;  // empty: the best
+  std::string
+      fingerprint;  // of weights and settings: what changes keys or values beside the tokens
+  int64_t cache_bytes = 0;  // of sealed blocks kept for later prompts while nobody holds them
 };
 
 /// Bytes, each counted in pages nowhere twice; see MemoryPlan in src/native/binding.ts.
@@ -58,16 +61,20 @@ class Model {
   const ModelPlan& plan() const { return plan_; }
   const Config& config() const { return plan_.config; }
   Backend& backend() { return *backend_; }
+  BlockStore& store() { return *store_; }
   int64_t ops_started() const { return forward_ ? forward_->ops_started() : 0; }
 
  private:
   friend class Sequence;
 
+  /// Has the sequence closed with the model.
+  void adopt(const std::shared_ptr<Sequence>& sequence);
+
   const ModelPlan plan_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Weights> weights_;
   std::unique_ptr<MiniCpm4> forward_;
-  std::unique_ptr<KvPool> pool_;
+  std::unique_ptr<BlockStore> store_;
   std::unique_ptr<StepLoop> loop_;
   std::vector<std::weak_ptr<Sequence>> sequences_;
   std::mutex closing_;

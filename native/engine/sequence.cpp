@@ -1,15 +1,32 @@
 #include "native/engine/sequence.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "native/engine/model.h"
 
 namespace minicpm {
 
-SequenceState::SequenceState(const Config& config, KvPool& pool, int64_t capacity)
+SequenceState::SequenceState(const Config& config, BlockStore& store, std::string_view fingerprint,
+                             int64_t capacity)
     : angles(config, capacity),
-      kv(pool, capacity),
+      kv(store, run_key(std::string(fingerprint) + angles.fingerprint()), capacity),
       outputs(sizeof(float) * static_cast<size_t>(config.vocab_size + config.hidden_size)),
       vocab_size(static_cast<size_t>(config.vocab_size)) {
   tokens.reserve(static_cast<size_t>(capacity));
+}
+
+SequenceState::SequenceState(const SequenceState& parent)
+    : angles(parent.angles),
+      kv(KvCache::fork(parent.kv)),
+      pending(parent.pending),
+      has_logits(parent.has_logits),
+      outputs(parent.outputs.size()),
+      vocab_size(parent.vocab_size),
+      answer_start(parent.answer_start) {
+  tokens.reserve(parent.tokens.capacity());
+  tokens = parent.tokens;
+  std::memcpy(outputs.data(), parent.outputs.data(), outputs.size());
 }
 
 void SequenceState::truncate(int64_t length) {
@@ -23,7 +40,14 @@ void SequenceState::truncate(int64_t length) {
 Sequence::Sequence(Model& model, int64_t capacity)
     : model_(model),
       capacity_(capacity),
-      state_(std::make_unique<SequenceState>(model_.config(), *model_.pool_, capacity)) {}
+      state_(std::make_unique<SequenceState>(model_.config(), *model_.store_,
+                                             model_.plan().fingerprint, capacity)) {}
+
+Sequence::Sequence(const Sequence& parent, std::unique_ptr<SequenceState> state)
+    : model_(parent.model_),
+      capacity_(parent.capacity_),
+      length_(state->length()),
+      state_(std::move(state)) {}
 
 void Sequence::enqueue(Work work) {
   StepLoop& loop = *model_.loop_;
@@ -82,6 +106,13 @@ void Sequence::truncate(int64_t length) {
   }
   state.truncate(length);
   length_ = length;
+}
+
+std::shared_ptr<Sequence> Sequence::fork() {
+  const std::lock_guard lock(model_.loop_->mutex_);
+  auto child = std::make_shared<Sequence>(*this, std::make_unique<SequenceState>(idle_state()));
+  model_.adopt(child);
+  return child;
 }
 
 void Sequence::cancel() {

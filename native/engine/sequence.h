@@ -9,9 +9,9 @@
 #include <span>
 #include <vector>
 
+#include "native/engine/kv_cache.h"
 #include "native/engine/token_counts.h"
 #include "native/engine/work.h"
-#include "native/model/kv_cache.h"
 #include "native/model/rope_angles.h"
 
 namespace minicpm {
@@ -21,7 +21,10 @@ class StepLoop;
 
 /// What the engine thread knows of a sequence; it alone touches it while the sequence has work.
 struct SequenceState {
-  SequenceState(const Config& config, KvPool& pool, int64_t capacity);
+  SequenceState(const Config& config, BlockStore& store, std::string_view fingerprint,
+                int64_t capacity);
+  /// A fork: shares what is full, copies the rest.
+  explicit SequenceState(const SequenceState& parent);
 
   RopeAngles angles;
   KvCache kv;
@@ -55,6 +58,7 @@ struct SequenceState {
 class Sequence : public std::enable_shared_from_this<Sequence> {
  public:
   Sequence(Model& model, int64_t capacity);
+  Sequence(const Sequence& parent, std::unique_ptr<SequenceState> state);
 
   int64_t length() const { return length_; }
   int64_t capacity() const { return capacity_; }
@@ -71,6 +75,9 @@ class Sequence : public std::enable_shared_from_this<Sequence> {
   std::vector<float> logits();
   std::vector<float> hidden();
   void truncate(int64_t length);
+  /// Another sequence with the same tokens, pending token and logits; their blocks are shared.
+  /// Throws Error{kOutOfMemory} too.
+  std::shared_ptr<Sequence> fork();
 
   /// Ends the running and queued work as cancelled, within two layers.
   void cancel();

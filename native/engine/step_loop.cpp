@@ -154,6 +154,7 @@ void StepLoop::prefill_slice() {
 
 void StepLoop::run_slice(Sequence& sequence, PrefillWork& work) {
   SequenceState& state = *sequence.state_;
+  if (!work.score) attach_prefix(sequence, work);
   const size_t left = work.tokens.size() - work.done;
   if (left == 0) return finish(sequence, Outcome::done);
 
@@ -168,6 +169,7 @@ void StepLoop::run_slice(Sequence& sequence, PrefillWork& work) {
   }
   if (work.score) score_slice(sequence, work, rows);
   state.tokens.insert(state.tokens.end(), slice.begin(), slice.end());
+  state.kv.seal(state.tokens);
   state.has_logits = false;
   state.answer_start = state.tokens.size();
   sequence.length_ = state.length();
@@ -183,6 +185,17 @@ void StepLoop::run_slice(Sequence& sequence, PrefillWork& work) {
                            kMinSliceRows, MiniCpm4::kMaxRows);
   sequence.current_->listener->progress(static_cast<int64_t>(work.done));
   if (last) finish(sequence, Outcome::done);
+}
+
+/// Takes what the block store has of the tokens ahead: another sequence may just have filled it.
+void StepLoop::attach_prefix(Sequence& sequence, PrefillWork& work) {
+  SequenceState& state = *sequence.state_;
+  const int64_t attached = state.kv.attach(state.tokens, std::span(work.tokens).subspan(work.done));
+  if (attached == 0) return;
+  state.has_logits = false;
+  sequence.length_ = state.length();
+  work.done += static_cast<size_t>(attached);
+  work.cached += static_cast<size_t>(attached);
 }
 
 /// Log-probabilities of the slice's tokens, each under the row before it.
@@ -220,6 +233,7 @@ void StepLoop::fill(Sequence& sequence, const FillWork& work) {
   if (left > 0) {
     const std::vector<int32_t> tokens(
         static_cast<size_t>(std::min<int64_t>(left, MiniCpm4::kMaxRows)), 0);
+    state.kv.isolate();
     clear_batch();
     add_to_batch(sequence, tokens);
     forward_.fill({tokens_, segments_, angles_});
@@ -286,6 +300,7 @@ void StepLoop::step_pending() {
       Sequence& sequence = *batch_[begin + i];
       SequenceState& state = *sequence.state_;
       state.tokens.push_back(*state.pending);
+      state.kv.seal(state.tokens);
       state.pending.reset();
       sequence.length_ = state.length();
       keep_head(sequence, head, static_cast<int64_t>(i));
@@ -397,9 +412,12 @@ void StepLoop::finish(Sequence& sequence, Outcome outcome) {
   emit(sequence);
   const Work work =
       take_current(sequence);  // from here on the caller's thread may use the sequence
-  const auto* prefill = std::get_if<PrefillWork>(&work.what);
-  work.listener->finished(
-      outcome, prefill ? std::span<const float>(prefill->scores) : std::span<const float>());
+  Finish finish{.outcome = outcome};
+  if (const auto* prefill = std::get_if<PrefillWork>(&work.what)) {
+    finish.cached = static_cast<int64_t>(prefill->cached);
+    finish.scores = prefill->scores;
+  }
+  work.listener->finished(finish);
 }
 
 void StepLoop::fail(Sequence& sequence, const Error& error) {

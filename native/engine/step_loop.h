@@ -39,6 +39,7 @@ class StepLoop {
   void prepare(SequenceState& state, int64_t capacity, Work& work);
 
   void prefill_slice();
+  void attach_prefix(Sequence& sequence, PrefillWork& work);
   void run_slice(Sequence& sequence, PrefillWork& work);
   void score_slice(Sequence& sequence, PrefillWork& work, int rows);
   void decode_step();

@@ -37,6 +37,7 @@ struct PrefillWork {
   std::vector<int32_t> tokens;
   bool score = false;
   size_t done = 0;
+  size_t cached = 0;          // of done: found in the block store instead of computed
   std::vector<float> scores;  // [tokens]
 };
 
@@ -86,6 +87,13 @@ struct TokenEvent {
   std::span<const TokenLogProb> top;  // `logprobs` a token, best first, or none
 };
 
+/// How a piece of work ended.
+struct Finish {
+  Outcome outcome;
+  int64_t cached = 0;             // prefill: tokens found in the block store
+  std::span<const float> scores;  // prefill with `score`: one a token; valid during the call only
+};
+
 /// Hears of one piece of work, on the engine thread. Exactly one of finished and failed is called,
 /// last.
 class WorkListener {
@@ -93,7 +101,7 @@ class WorkListener {
   virtual ~WorkListener() = default;
   virtual void progress(int64_t /*tokens_done*/) {}
   virtual void tokens(const TokenEvent& /*event*/) {}
-  virtual void finished(Outcome outcome, std::span<const float> scores) = 0;
+  virtual void finished(const Finish& finish) = 0;
   virtual void failed(const Error& error) = 0;
 };
 

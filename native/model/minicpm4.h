@@ -9,7 +9,6 @@
 
 #include "native/backend/backend.h"
 #include "native/model/config.h"
-#include "native/model/kv_cache.h"
 #include "native/model/rope_angles.h"
 #include "native/weights/weights.h"
 

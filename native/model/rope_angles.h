@@ -1,6 +1,7 @@
 // Rotary angles of one sequence.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "native/model/config.h"
@@ -16,6 +17,9 @@ class RopeAngles {
  public:
   RopeAngles(const Config& config, int64_t capacity);
 
+  /// Which list and magnitude are in force: what changes rotated keys beside the config.
+  std::string fingerprint() const;
+
   /// Writes [count, head_dim / 2] cosines and sines for positions from `position` on, computed in
   /// double.
   void fill(int64_t position, int count, float* cos, float* sin) const;
@@ -23,6 +27,7 @@ class RopeAngles {
  private:
   std::vector<double> frequencies_;
   double magnitude_ = 1;
+  bool long_ = false;
 };
 
 }  // namespace minicpm

@@ -1,7 +1,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "native/model/kv_cache.h"
+#include "native/engine/kv_cache.h"
 #include "native/model/rope_angles.h"
 #include "test/kernels/test.h"
 
@@ -41,8 +41,8 @@ TEST("a position's angles do not depend on where the slice began") {
 
 TEST("truncate zeroes the tail of the last block and keeps the rest") {
   const KvLayout layout{.dtype = DType::f16, .layers = 2, .kv_heads = 2, .head_dim = 8};
-  KvPool pool(layout);
-  KvCache cache(pool, 128);
+  BlockStore store(layout, 0);
+  KvCache cache(store, run_key(""), 128);
   cache.grow(128);
   for (int block = 0; block < 2; ++block)
     std::memset(cache.blocks()[block], 1, layout.block_bytes());
@@ -61,9 +61,9 @@ TEST("truncate zeroes the tail of the last block and keeps the rest") {
 }
 
 TEST("blocks that the machine cannot hold are refused at the reservation") {
-  KvPool pool({.dtype = DType::f32, .layers = 4096, .kv_heads = 64, .head_dim = 128});
-  CHECK_THROWS(ErrorCode::kOutOfMemory, KvCache(pool, int64_t{1} << 30));
-  KvCache small(pool, 0);
+  BlockStore store({.dtype = DType::f32, .layers = 4096, .kv_heads = 64, .head_dim = 128}, 0);
+  CHECK_THROWS(ErrorCode::kOutOfMemory, KvCache(store, run_key(""), int64_t{1} << 30));
+  KvCache small(store, run_key(""), 0);
 }
 
 }  // namespace

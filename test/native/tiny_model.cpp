@@ -75,6 +75,7 @@ TinyModel::TinyModel(const std::string& device, int threads) {
   plan.device = device;
   plan.threads = threads;
   plan.kv_type = device == "reference" ? DType::f32 : DType::f16;
+  plan.cache_bytes = 64 << 20;
   model = std::make_shared<Model>(plan, nullptr);
 }
 
@@ -88,10 +89,11 @@ class Waiter::Listener : public WorkListener {
     waiter_.tokens.insert(waiter_.tokens.end(), event.tokens.begin(), event.tokens.end());
   }
 
-  void finished(Outcome outcome, std::span<const float> scores) override {
+  void finished(const Finish& finish) override {
     const std::lock_guard lock(waiter_.mutex_);
-    waiter_.scores.assign(scores.begin(), scores.end());
-    waiter_.outcome_ = outcome;
+    waiter_.scores.assign(finish.scores.begin(), finish.scores.end());
+    waiter_.cached = finish.cached;
+    waiter_.outcome_ = finish.outcome;
     waiter_.ended_.notify_all();
   }
 

@@ -42,6 +42,7 @@ class Waiter {
   std::vector<int32_t> tokens;
   std::vector<float> scores;
   std::vector<int64_t> progress;
+  int64_t cached = 0;
 
   std::unique_ptr<WorkListener> listener();
 

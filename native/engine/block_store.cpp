@@ -1,0 +1,209 @@
+#include "native/engine/block_store.h"
+
+#include <algorithm>
+#include <bit>
+#include <string>
+#include <utility>
+
+#include "kernels/error.h"
+#include "native/os/os.h"
+
+namespace minicpm {
+namespace {
+
+/// splitmix64's finalizer (Steele et al. 2014): a bijection that mixes all bits.
+uint64_t mix(uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
+void absorb(ChainKey& key, uint64_t word) {
+  key.high = mix(key.high ^ word);
+  key.low = mix(key.low + word * 0x9e3779b97f4a7c15 + key.high);
+}
+
+}  // namespace
+
+ChainKey extend(const ChainKey& parent, std::span<const int32_t, kBlockTokens> tokens) {
+  ChainKey key = parent;
+  for (const int32_t token : tokens) absorb(key, static_cast<uint32_t>(token));
+  return key;
+}
+
+ChainKey run_key(std::string_view fingerprint) {
+  ChainKey key;
+  for (const char byte : fingerprint) absorb(key, static_cast<uint8_t>(byte));
+  return key;
+}
+
+BlockStore::BlockStore(KvLayout layout, int64_t cache_bytes)
+    : layout_(layout), cache_blocks_(cache_bytes / static_cast<int64_t>(layout.block_bytes())) {}
+
+// ------------------------------------------------------------------------------------------
+// reservations
+
+void BlockStore::reserve(int64_t blocks) {
+  const std::lock_guard lock(mutex_);
+  const auto block_bytes = static_cast<int64_t>(layout_.block_bytes());
+  const int64_t needed = (promised_ + blocks) * block_bytes;
+  int64_t free_bytes = os::memory().free;
+  if (needed > free_bytes && cached_ > 0) {
+    const int64_t before = cached_;
+    shrink_cache(cached_ - (needed - free_bytes + block_bytes - 1) / block_bytes);
+    free_bytes += (before - cached_) * block_bytes;
+  }
+  if (needed > free_bytes) {
+    const std::string remedy = "Use a smaller contextLength or kvType, or close other sessions.";
+    throw Error(ErrorCode::kOutOfMemory,
+                std::to_string(needed) + " bytes of KV blocks are needed, " +
+                    std::to_string(free_bytes) + " are free. " + remedy,
+                {std::to_string(needed), std::to_string(free_bytes), remedy});
+  }
+  promised_ += blocks;
+
+  while (static_cast<int64_t>(free_headers_.size()) < promised_) {
+    free_headers_.push_back(&headers_.emplace_back());
+  }
+  free_headers_.reserve(headers_.size());
+  if (headers_.size() > buckets_.size()) {
+    const std::vector<KvBlock*> old =
+        std::exchange(buckets_, std::vector<KvBlock*>(std::bit_ceil(headers_.size())));
+    for (KvBlock* chain : old) {
+      while (chain) insert(std::exchange(chain, chain->next_in_bucket));
+    }
+  }
+}
+
+void BlockStore::release(int64_t blocks) {
+  const std::lock_guard lock(mutex_);
+  promised_ -= blocks;
+}
+
+// ------------------------------------------------------------------------------------------------
+// holding
+
+KvBlock* BlockStore::take() {
+  Buffer memory(layout_.block_bytes());
+  const std::lock_guard lock(mutex_);
+  KvBlock* block = free_headers_.back();
+  free_headers_.pop_back();
+  block->memory = std::move(memory);
+  block->holders = 1;
+  --promised_;
+  ++held_;
+  return block;
+}
+
+void BlockStore::share(KvBlock* block) {
+  const std::lock_guard lock(mutex_);
+  ++block->holders;
+}
+
+void BlockStore::exchange(KvBlock* block) {
+  release(-1);
+  drop(block);
+}
+
+void BlockStore::drop(KvBlock* block) {
+  const std::lock_guard lock(mutex_);
+  if (--block->holders > 0) return;
+  --held_;
+  if (!block->sealed) return free(block);
+  begin_unheld(block);
+  shrink_cache(cache_blocks_);
+}
+
+int64_t BlockStore::holders(const KvBlock* block) {
+  const std::lock_guard lock(mutex_);
+  return block->holders;
+}
+
+// ------------------------------------------------------------------------------------------------
+// finding
+
+KvBlock* BlockStore::seal(KvBlock* block, const ChainKey& parent,
+                          std::span<const int32_t, kBlockTokens> tokens) {
+  if (KvBlock* known = find(parent, tokens)) {
+    exchange(block);  // find() used a promise
+    return known;
+  }
+  const std::lock_guard lock(mutex_);
+  block->parent = parent;
+  block->key = extend(parent, tokens);
+  std::ranges::copy(tokens, block->tokens.begin());
+  block->sealed = true;
+  insert(block);
+  return block;
+}
+
+KvBlock* BlockStore::find(const ChainKey& parent, std::span<const int32_t, kBlockTokens> tokens) {
+  const ChainKey key = extend(parent, tokens);
+  const std::lock_guard lock(mutex_);
+  KvBlock* block = *bucket(key);
+  while (block && !(block->key == key && block->parent == parent &&
+                    std::ranges::equal(block->tokens, tokens))) {
+    block = block->next_in_bucket;
+  }
+  if (!block) return nullptr;
+  if (block->holders++ == 0) {
+    end_unheld(block);
+    ++held_;
+  }
+  --promised_;
+  return block;
+}
+
+void BlockStore::insert(KvBlock* block) {
+  KvBlock** first = bucket(block->key);
+  block->next_in_bucket = std::exchange(*first, block);
+}
+
+void BlockStore::erase(KvBlock* block) {
+  KvBlock** link = bucket(block->key);
+  while (*link != block) link = &(*link)->next_in_bucket;
+  *link = block->next_in_bucket;
+}
+
+// --------------------------------------------------------------------------------------------------
+// cache
+
+void BlockStore::clear_cache() {
+  const std::lock_guard lock(mutex_);
+  shrink_cache(0);
+}
+
+BlockStore::Usage BlockStore::usage() {
+  const std::lock_guard lock(mutex_);
+  return {held_, cached_, promised_};
+}
+
+void BlockStore::begin_unheld(KvBlock* block) {
+  block->older = std::exchange(newest_, block);
+  block->newer = nullptr;
+  (block->older ? block->older->newer : oldest_) = block;
+  ++cached_;
+}
+
+void BlockStore::end_unheld(KvBlock* block) {
+  (block->older ? block->older->newer : oldest_) = block->newer;
+  (block->newer ? block->newer->older : newest_) = block->older;
+  --cached_;
+}
+
+void BlockStore::shrink_cache(int64_t keep) {
+  while (cached_ > std::max<int64_t>(keep, 0)) {
+    KvBlock* block = oldest_;
+    end_unheld(block);
+    erase(block);
+    free(block);
+  }
+}
+
+void BlockStore::free(KvBlock* block) {
+  block->memory = Buffer();
+  block->sealed = false;
+  free_headers_.push_back(block);
+}
+
+}  // namespace minicpm

@@ -1,0 +1,145 @@
+#include "native/engine/kv_cache.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <string>
+
+namespace minicpm {
+
+KvCache::KvCache(BlockStore& store, const ChainKey& run, int64_t capacity)
+    : store_(store), capacity_blocks_(blocks_for(capacity)) {
+  store_.reserve(capacity_blocks_);
+  blocks_.reserve(static_cast<size_t>(capacity_blocks_));
+  pointers_.reserve(static_cast<size_t>(capacity_blocks_));
+  keys_.reserve(static_cast<size_t>(capacity_blocks_) + 1);
+  keys_.push_back(run);
+}
+
+KvCache::KvCache(const KvCache& parent)
+    : store_(parent.store_), capacity_blocks_(parent.capacity_blocks_), keys_(parent.keys_) {
+  store_.reserve(capacity_blocks_ - full_blocks());
+  blocks_.reserve(static_cast<size_t>(capacity_blocks_));
+  pointers_.reserve(static_cast<size_t>(capacity_blocks_));
+  keys_.reserve(static_cast<size_t>(capacity_blocks_) + 1);
+  for (KvBlock* block : parent.blocks_) {
+    if (static_cast<int64_t>(blocks_.size()) < full_blocks()) {
+      store_.share(block);
+      push(block);
+    } else {
+      push(store_.take());
+      std::memcpy(pointers_.back(), block->memory.data(), block->memory.size());
+    }
+  }
+}
+
+KvCache::~KvCache() {
+  store_.release(capacity_blocks_ - static_cast<int64_t>(blocks_.size()));
+  for (KvBlock* block : blocks_) store_.drop(block);
+}
+
+void KvCache::push(KvBlock* block) {
+  blocks_.push_back(block);
+  pointers_.push_back(block->memory.data());
+}
+
+void KvCache::replace_last(KvBlock* block) {
+  blocks_.back() = block;
+  pointers_.back() = block->memory.data();
+}
+
+void KvCache::grow(int64_t length) {
+  while (static_cast<int64_t>(blocks_.size()) < blocks_for(length)) push(store_.take());
+}
+
+void KvCache::seal(std::span<const int32_t> tokens) {
+  const auto full = static_cast<int64_t>(tokens.size()) / kBlockTokens;
+  while (full_blocks() < full) {
+    const auto index = static_cast<size_t>(full_blocks());
+    const std::span<const int32_t, kBlockTokens> content(tokens.data() + index * kBlockTokens,
+                                                         kBlockTokens);
+    const ChainKey parent = keys_.back();
+    blocks_[index] = store_.seal(blocks_[index], parent, content);
+    pointers_[index] = blocks_[index]->memory.data();
+    keys_.push_back(extend(parent, content));
+  }
+}
+
+int64_t KvCache::attach(std::vector<int32_t>& tokens, std::span<const int32_t> next) {
+  size_t attached = 0;
+  for (;;) {
+    const size_t open = tokens.size() % kBlockTokens;  // tokens in the open block
+    const size_t missing = kBlockTokens - open;
+    if (next.size() - attached <= missing)
+      break;  // the last token is always computed: its logits are wanted
+    std::array<int32_t, kBlockTokens> content;
+    std::copy_n(tokens.end() - static_cast<long>(open), open, content.begin());
+    std::copy_n(next.begin() + static_cast<long>(attached), missing, content.begin() + open);
+    KvBlock* block = store_.find(keys_.back(), content);
+    if (block == nullptr) break;
+    if (open > 0) {
+      store_.exchange(blocks_.back());
+      replace_last(block);
+    } else {
+      push(block);
+    }
+    keys_.push_back(extend(keys_.back(), content));
+    tokens.insert(tokens.end(), content.begin() + open, content.end());
+    attached += missing;
+  }
+  return static_cast<int64_t>(attached);
+}
+
+void KvCache::isolate() {
+  static std::atomic<uint64_t> unique{0};
+  keys_.back() = run_key("isolated " + std::to_string(++unique));
+}
+
+void KvCache::truncate(int64_t length) {
+  const int64_t kept = blocks_for(length);
+  const int tail = static_cast<int>(length % kBlockTokens);
+  const bool reopens = tail > 0 && kept <= full_blocks();
+
+  // Blocks that others hold stay in memory when we let them go: growing again needs as many more.
+  int64_t shared = 0;
+  for (int64_t i = kept - reopens; i < static_cast<int64_t>(blocks_.size()); ++i) {
+    shared += store_.holders(blocks_[static_cast<size_t>(i)]) > 1;
+  }
+  store_.reserve(shared);
+  store_.release(shared);
+  while (static_cast<int64_t>(blocks_.size()) > kept) {
+    store_.exchange(blocks_.back());
+    blocks_.pop_back();
+    pointers_.pop_back();
+  }
+  if (reopens) {
+    KvBlock* full = blocks_.back();
+    KvBlock* open = store_.take();
+    std::memcpy(open->memory.data(), full->memory.data(), open->memory.size());
+    store_.exchange(full);
+    replace_last(open);
+  }
+  keys_.resize(std::min(keys_.size(), static_cast<size_t>(length / kBlockTokens) + 1));
+  if (tail > 0) zero_from(*blocks_.back(), tail);
+}
+
+void KvCache::zero_from(KvBlock& block, int slot) {
+  const KvLayout& layout = store_.layout();
+  const size_t size = size_of(layout.dtype);
+  for (int layer = 0; layer < layout.layers; ++layer) {
+    for (int head = 0; head < layout.kv_heads; ++head) {
+      std::byte* k = block.memory.data() + layout.k_offset(layer, head);
+      for (int at = slot; at < kBlockTokens; ++at) {
+        for (int dim = 0; dim < layout.head_dim; ++dim) {
+          std::memset(k + layout.k_index(at, dim) * size, 0, size);
+        }
+      }
+      std::byte* v = block.memory.data() + layout.v_offset(layer, head);
+      std::memset(v + layout.v_index(slot, 0) * size, 0,
+                  layout.v_index(kBlockTokens - slot, 0) * size);
+    }
+  }
+}
+
+}  // namespace minicpm
