@@ -60,6 +60,7 @@ const nativeLayers: Readonly<Record<string, readonly string[]>> = {
     "native/weights",
     "native/backend",
     "native/os",
+    "kernels/cpu",
     "kernels",
   ],
 };
