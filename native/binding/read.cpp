@@ -184,6 +184,7 @@ ModelPlan read_model_plan(const Napi::Value& value) {
       .threads = integer(from, "threads", 0, 1024),
       .kv_type = string(from, "kvType") == "f32" ? DType::f32 : DType::f16,
       .isa = string(from, "isa"),
+      .cache_bytes = read_integer(from.Get("cacheBytes"), "cacheBytes", 0, int64_t{1} << 53),
   };
   const Napi::Array files = array(from, "files");
   for (uint32_t i = 0; i < files.Length(); ++i) {

@@ -45,10 +45,11 @@ class PromiseListener : public WorkListener {
   PromiseListener(Mailbox& mailbox, Call* call, Resolution resolution)
       : mailbox_(mailbox), call_(call), resolution_(resolution) {}
 
-  void progress(int64_t done) override {
-    mailbox_.post([call = call_, done](Napi::Env env) {
+  void progress(int64_t done, int64_t cached) override {
+    mailbox_.post([call = call_, done, cached](Napi::Env env) {
       if (!call->callback.IsEmpty()) {
-        call->callback.Call({Napi::Number::New(env, static_cast<double>(done))});
+        call->callback.Call({Napi::Number::New(env, static_cast<double>(done)),
+                             Napi::Number::New(env, static_cast<double>(cached))});
       }
     });
   }

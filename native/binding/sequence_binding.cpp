@@ -33,6 +33,7 @@ Napi::Function SequenceBinding::define(Napi::Env env) {
                          InstanceMethod<&SequenceBinding::hidden>("hidden"),
                          InstanceMethod<&SequenceBinding::fill_for_bench>("fillForBench"),
                          InstanceMethod<&SequenceBinding::truncate>("truncate"),
+                         InstanceMethod<&SequenceBinding::fork>("fork"),
                          InstanceMethod<&SequenceBinding::cancel>("cancel"),
                          InstanceMethod<&SequenceBinding::dispose>("dispose"),
                      });
@@ -125,6 +126,13 @@ Napi::Value SequenceBinding::fill_for_bench(const Napi::CallbackInfo& info) {
 void SequenceBinding::truncate(const Napi::CallbackInfo& info) {
   const int64_t length = read_integer(info[0], "length", 0, sequence_->capacity());
   throwing_js(info.Env(), [&] { sequence_->truncate(length); });
+}
+
+// fork(): NativeSequence
+Napi::Value SequenceBinding::fork(const Napi::CallbackInfo& info) {
+  return throwing_js(info.Env(), [&] {
+    return create(model_object_.Value(), {held_.model, sequence_->fork()});
+  });
 }
 
 void SequenceBinding::cancel(const Napi::CallbackInfo&) {

@@ -39,6 +39,7 @@ class SequenceBinding : public Napi::ObjectWrap<SequenceBinding> {
   Napi::Value hidden(const Napi::CallbackInfo& info);
   Napi::Value fill_for_bench(const Napi::CallbackInfo& info);
   void truncate(const Napi::CallbackInfo& info);
+  Napi::Value fork(const Napi::CallbackInfo& info);
   void cancel(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 

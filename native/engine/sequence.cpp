@@ -7,10 +7,9 @@
 
 namespace minicpm {
 
-SequenceState::SequenceState(const Config& config, BlockStore& store, std::string_view fingerprint,
-                             int64_t capacity)
+SequenceState::SequenceState(const Config& config, BlockStore& store, int64_t capacity)
     : angles(config, capacity),
-      kv(store, run_key(std::string(fingerprint) + angles.fingerprint()), capacity),
+      kv(store, run_key(angles.fingerprint()), capacity),
       outputs(sizeof(float) * static_cast<size_t>(config.vocab_size + config.hidden_size)),
       vocab_size(static_cast<size_t>(config.vocab_size)) {
   tokens.reserve(static_cast<size_t>(capacity));
@@ -40,8 +39,7 @@ void SequenceState::truncate(int64_t length) {
 Sequence::Sequence(Model& model, int64_t capacity)
     : model_(model),
       capacity_(capacity),
-      state_(std::make_unique<SequenceState>(model_.config(), *model_.store_,
-                                             model_.plan().fingerprint, capacity)) {}
+      state_(std::make_unique<SequenceState>(model_.config(), *model_.store_, capacity)) {}
 
 Sequence::Sequence(const Sequence& parent, std::unique_ptr<SequenceState> state)
     : model_(parent.model_),

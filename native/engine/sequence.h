@@ -21,8 +21,7 @@ class StepLoop;
 
 /// What the engine thread knows of a sequence; it alone touches it while the sequence has work.
 struct SequenceState {
-  SequenceState(const Config& config, BlockStore& store, std::string_view fingerprint,
-                int64_t capacity);
+  SequenceState(const Config& config, BlockStore& store, int64_t capacity);
   /// A fork: shares what is full, copies the rest.
   explicit SequenceState(const SequenceState& parent);
 

@@ -183,7 +183,8 @@ void StepLoop::run_slice(Sequence& sequence, PrefillWork& work) {
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   slice_rows_ = std::clamp(static_cast<int>(rows * kSliceSeconds / std::max(seconds, 1e-6)),
                            kMinSliceRows, MiniCpm4::kMaxRows);
-  sequence.current_->listener->progress(static_cast<int64_t>(work.done));
+  sequence.current_->listener->progress(static_cast<int64_t>(work.done),
+                                        static_cast<int64_t>(work.cached));
   if (last) finish(sequence, Outcome::done);
 }
 
@@ -412,12 +413,9 @@ void StepLoop::finish(Sequence& sequence, Outcome outcome) {
   emit(sequence);
   const Work work =
       take_current(sequence);  // from here on the caller's thread may use the sequence
-  Finish finish{.outcome = outcome};
-  if (const auto* prefill = std::get_if<PrefillWork>(&work.what)) {
-    finish.cached = static_cast<int64_t>(prefill->cached);
-    finish.scores = prefill->scores;
-  }
-  work.listener->finished(finish);
+  const auto* prefill = std::get_if<PrefillWork>(&work.what);
+  work.listener->finished(
+      outcome, prefill ? std::span<const float>(prefill->scores) : std::span<const float>());
 }
 
 void StepLoop::fail(Sequence& sequence, const Error& error) {

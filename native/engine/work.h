@@ -87,21 +87,15 @@ struct TokenEvent {
   std::span<const TokenLogProb> top;  // `logprobs` a token, best first, or none
 };
 
-/// How a piece of work ended.
-struct Finish {
-  Outcome outcome;
-  int64_t cached = 0;             // prefill: tokens found in the block store
-  std::span<const float> scores;  // prefill with `score`: one a token; valid during the call only
-};
-
 /// Hears of one piece of work, on the engine thread. Exactly one of finished and failed is called,
 /// last.
 class WorkListener {
  public:
   virtual ~WorkListener() = default;
-  virtual void progress(int64_t /*tokens_done*/) {}
+  /// Tokens of a prefill that are held, `cached` of them found in the block store.
+  virtual void progress(int64_t /*done*/, int64_t /*cached*/) {}
   virtual void tokens(const TokenEvent& /*event*/) {}
-  virtual void finished(const Finish& finish) = 0;
+  virtual void finished(Outcome outcome, std::span<const float> scores) = 0;
   virtual void failed(const Error& error) = 0;
 };
 

@@ -73,6 +73,8 @@ export interface ModelPlan {
   readonly kvType: KvType;
   /** Instruction set to force (MINICPM_CPU), or "" for the best. */
   readonly isa: string;
+  /** Bytes of keys and values kept for later prompts while no sequence holds them; 0 keeps none. */
+  readonly cacheBytes: number;
 }
 
 /** Bytes a model takes. `total` is the sum of the others. */
@@ -143,10 +145,14 @@ export interface NativeSequence {
   /** The ids behind `length`, a copy. */
   tokens(): Int32Array;
   /**
-   * Appends tokens; logits of the last are ready afterwards. `onProgress(done)` counts tokens of this call. A pending
+   * Appends tokens; logits of the last are ready afterwards. What any sequence of the model has held of this prefix is
+   * shared instead of computed. `onProgress(done, cached)` counts tokens of this call, `cached` those shared. A pending
    * token is forgotten first. Resolves "cancelled" with the finished part kept.
    */
-  prefill(tokens: Int32Array, onProgress?: (done: number) => void): Promise<"done" | "cancelled">;
+  prefill(
+    tokens: Int32Array,
+    onProgress?: (done: number, cached: number) => void,
+  ): Promise<"done" | "cancelled">;
   /**
    * Makes tokens: steps the pending token if there is one, samples, and so on. The last token sampled stays pending
    * (not in `length`) until the next decode or step; `onTokens` has delivered every token when the promise resolves.
@@ -160,6 +166,11 @@ export interface NativeSequence {
   score(tokens: Int32Array): Promise<Float32Array>;
   /** Forgets everything from `length` on, the pending token and the logits too. */
   truncate(length: number): void;
+  /**
+   * Another sequence with the same tokens, pending token and logits: full blocks are shared, so that it costs one block.
+   * @throws OutOfMemoryError when what it may still grow does not fit.
+   */
+  fork(): NativeSequence;
   /** Logits of the last token, before any processor; a copy of `[vocabSize]`. */
   logits(): Float32Array;
   /** Final-norm output of the last token; a copy of `[hiddenSize]`. */

@@ -83,17 +83,19 @@ class Waiter::Listener : public WorkListener {
  public:
   explicit Listener(Waiter& waiter) : waiter_(waiter) {}
 
-  void progress(int64_t done) override { waiter_.progress.push_back(done); }
+  void progress(int64_t done, int64_t cached) override {
+    waiter_.progress.push_back(done);
+    waiter_.cached = cached;
+  }
 
   void tokens(const TokenEvent& event) override {
     waiter_.tokens.insert(waiter_.tokens.end(), event.tokens.begin(), event.tokens.end());
   }
 
-  void finished(const Finish& finish) override {
+  void finished(Outcome outcome, std::span<const float> scores) override {
     const std::lock_guard lock(waiter_.mutex_);
-    waiter_.scores.assign(finish.scores.begin(), finish.scores.end());
-    waiter_.cached = finish.cached;
-    waiter_.outcome_ = finish.outcome;
+    waiter_.scores.assign(scores.begin(), scores.end());
+    waiter_.outcome_ = outcome;
     waiter_.ended_.notify_all();
   }
 
