@@ -53,12 +53,16 @@
       'cflags_cc': [
         '-mavx2', '-mfma', '-mf16c', '-mbmi2', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl',
         '-mprefer-vector-width=512',
+        '-Wno-maybe-uninitialized',  # gcc 12 warns about its own intrinsics
       ],
     },
     {
       'target_name': 'core',
       'type': 'static_library',
       'sources': [
+        'kernels/cpu/sample.cpp',
+        'kernels/cpu/sets.cpp',
+        'kernels/cpu/workers.cpp',
         '<!@(node -p "[\'kernels\', \'kernels/reference\', \'native/backend\', \'native/engine\', \'native/model\', \'native/os\', \'native/weights\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\')).map(f => d + \'/\' + f)).join(\' \')")',
       ],
       'dependencies': ['cpu_baseline', 'cpu_avx2', 'cpu_avx512'],

@@ -8,6 +8,14 @@
 
 namespace minicpm {
 
+/// One stored number of each format, so that overloads can tell them apart.
+struct F16 {
+  uint16_t bits;
+};
+struct Bf16 {
+  uint16_t bits;
+};
+
 static inline uint32_t bits_of(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);

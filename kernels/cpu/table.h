@@ -32,8 +32,26 @@ struct CpuKernels {
 /// Every set compiled in, best first.
 std::span<const CpuKernels* const> cpu_kernel_sets();
 
-/// The best set this machine can run, or the one named by `forced` (MINICPM_CPU); throws Error{kDevice}, listing
-/// the names, where that one is unknown or can't run here.
+/// The best set this machine can run, or the one named by `forced` (MINICPM_CPU); throws
+/// Error{kDevice}, listing the names, where that one is unknown or can't run here.
 const CpuKernels& select_cpu_kernels(const char* forced);
 
 }  // namespace minicpm
+
+#ifdef ISA
+// What each kernel file of one set defines, and the set itself (table.cpp).
+namespace minicpm::ISA {
+
+void embed(const Embed& op, Workers& workers);
+void rms_norm(const RmsNorm& op, Workers& workers);
+void linear(const Linear& op, Workers& workers);
+void rope(const Rope& op, Workers& workers);
+void kv_append(const KvAppend& op, Workers& workers);
+void attention(const Attention& op, Workers& workers);
+void silu_mul(const SiluMul& op, Workers& workers);
+void log_prob(const LogProb& op, Workers& workers);
+
+extern const CpuKernels kernels;
+
+}  // namespace minicpm::ISA
+#endif

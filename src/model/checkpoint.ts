@@ -1,5 +1,5 @@
 /** The tensors of a checkpoint under our names, each checked against the config: what native code is told to map. */
-import { CheckpointError } from "../errors.ts";
+import { CheckpointError, UnsupportedError } from "../errors.ts";
 import type { WeightPlan } from "../native/binding.ts";
 import type { ModelConfig } from "./config.ts";
 import { shapeText, type TensorInfo, type TensorSet } from "./tensor-file.ts";
@@ -13,6 +13,8 @@ export interface Naming {
   readonly inner: Readonly<Record<LayerTensor, string>>;
   /** Types of matrices; vectors are F32, F16 or BF16 everywhere. */
   readonly matrixTypes: readonly WeightPlan["dtype"][];
+  /** What to do about types that the format has and we do not run; absent where another type is a mistake. */
+  readonly otherTypes?: string;
   /** q and k rows are in interleaved RoPE pairs. */
   readonly interleaved: boolean;
   /** Tensors that are read elsewhere or carry nothing. */
@@ -71,7 +73,7 @@ export function mapTensors(config: ModelConfig, set: TensorSet, naming: Naming):
         `${types.join(" or ")} ${shapeText(shape)}`,
         "no such tensor",
       );
-    const dtype = checkTensor(tensor, types, shape);
+    const dtype = checkTensor(tensor, types, shape, naming.otherTypes);
     used.add(theirs);
     const { offset, file } = tensor;
     weights[ours] = {
@@ -126,9 +128,12 @@ function checkTensor(
   tensor: TensorInfo,
   types: readonly WeightPlan["dtype"][],
   shape: readonly number[],
+  otherTypes: string | undefined,
 ): WeightPlan["dtype"] {
   const { file, name, dtype, offset } = tensor;
   const known = types.find((type) => type === dtype);
+  if (!known && otherTypes)
+    throw new UnsupportedError(`The type ${dtype} of ${name} (in ${file})`, otherTypes);
   if (!known) throw new CheckpointError(file, name, types.join(" or "), dtype);
   if (tensor.shape.length !== shape.length || tensor.shape.some((length, axis) => length !== shape[axis])) {
     throw new CheckpointError(file, name, `shape ${shapeText(shape)}`, shapeText(tensor.shape));

@@ -84,12 +84,17 @@ export function checkHeads(
  * @param maxContext max_position_embeddings; above `originalLength` the long list is used at every length.
  */
 export function longRope(
-  shortFactor: readonly number[],
-  longFactor: readonly number[],
+  shortFactors: readonly number[],
+  longFactors: readonly number[],
   originalLength: number,
   maxContext: number,
   magnitude = Math.sqrt(1 + Math.log(maxContext / originalLength) / Math.log(originalLength)),
 ): LongRope {
+  // Float32 as in Hugging Face's code and in GGUF, so that both files give the same tables.
+  const [shortFactor, longFactor] = [shortFactors, longFactors].map((list) => list.map(Math.fround)) as [
+    number[],
+    number[],
+  ];
   return { shortFactor, longFactor, originalLength, magnitude, alwaysLong: maxContext > originalLength };
 }
 

@@ -30,7 +30,8 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 /** How a value that is not what was expected is shown: short, whatever it is. */
 export function shown(value: unknown): string {
   if (value === undefined) return "nothing";
-  if (typeof value === "number") return String(value);
+  if (typeof value === "number" || typeof value === "bigint") return String(value);
+  if (Array.isArray(value)) return `a list of ${value.length}`;
   const text = JSON.stringify(value) ?? typeof value;
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -1,5 +1,6 @@
 /** From a model's name to everything that the native side and the chat need, read from headers and small files only. */
 import { findModel } from "./find-model.ts";
+import { openGguf } from "./gguf-model.ts";
 import { openFolder } from "./huggingface-folder.ts";
 import type { ModelReader, OpenedCheckpoint, OpenedModel } from "./opened-model.ts";
 
@@ -21,5 +22,5 @@ export function openCheckpoint(reference: string): OpenedCheckpoint {
 
 function read(reference: string): ModelReader {
   const location = findModel(reference);
-  return openFolder(location);
+  return location.format === "gguf" ? openGguf(location) : openFolder(location);
 }

@@ -1,0 +1,41 @@
+#include "kernels/embed.h"
+
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/simd.h"
+#include "kernels/cpu/table.h"
+
+namespace minicpm::ISA {
+
+namespace {
+
+template <typename T>
+void embed_rows(const Embed& op, int64_t first, int64_t last) {
+  const int64_t hidden = op.y.columns;
+  const int32_t* tokens = static_cast<const int32_t*>(op.tokens.data);
+  const f32x16 scale = broadcast(op.scale);
+  for (int64_t t = first; t < last; t++) {
+    const T* row = static_cast<const T*>(op.table.data) + tokens[t] * hidden;
+    float* y = static_cast<float*>(op.y.data) + t * hidden;
+    for (int64_t i = 0; i < hidden; i += kLanes) {
+      const int n = static_cast<int>(hidden - i < kLanes ? hidden - i : kLanes);
+      store_first(y + i, load_first(row + i, n) * scale, n);
+    }
+  }
+}
+
+}  // namespace
+
+void embed(const Embed& op, Workers& workers) {
+  for_ranges(workers, op.y.rows, 16, [&](int64_t first, int64_t last) {
+    switch (op.table.dtype) {
+      case DType::f16:
+        return embed_rows<F16>(op, first, last);
+      case DType::bf16:
+        return embed_rows<Bf16>(op, first, last);
+      default:
+        return embed_rows<float>(op, first, last);
+    }
+  });
+}
+
+}  // namespace minicpm::ISA

@@ -1,0 +1,106 @@
+// f32x16 for AVX2, FMA and F16C: two ymm registers. Included by simd.h only.
+#pragma once
+
+#include <immintrin.h>
+
+namespace minicpm::ISA {
+
+struct f32x16 {
+  __m256 low, high;
+};
+
+inline __m256 load8(const float* p) {
+  return _mm256_loadu_ps(p);
+}
+inline __m256 load8(const F16* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline __m256 load8(const Bf16* p) {
+  const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+}
+
+inline f32x16 broadcast(float x) {
+  return {_mm256_set1_ps(x), _mm256_set1_ps(x)};
+}
+
+template <typename T>
+inline f32x16 load(const T* p) {
+  return {load8(p), load8(p + 8)};
+}
+
+inline void store(float* p, f32x16 x) {
+  _mm256_storeu_ps(p, x.low);
+  _mm256_storeu_ps(p + 8, x.high);
+}
+inline void store(F16* p, f32x16 x) {
+  constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x.low, kNearest));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 8), _mm256_cvtps_ph(x.high, kNearest));
+}
+
+inline f32x16 operator+(f32x16 a, f32x16 b) {
+  return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+}
+inline f32x16 operator-(f32x16 a, f32x16 b) {
+  return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+}
+inline f32x16 operator*(f32x16 a, f32x16 b) {
+  return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+}
+inline f32x16 operator/(f32x16 a, f32x16 b) {
+  return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+}
+
+/// a * b + c, rounded once.
+inline f32x16 fma(f32x16 a, f32x16 b, f32x16 c) {
+  return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+}
+
+/// a > b ? a : b.
+inline f32x16 max(f32x16 a, f32x16 b) {
+  return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+}
+
+/// a < b ? yes : no.
+inline f32x16 select_less(f32x16 a, f32x16 b, f32x16 yes, f32x16 no) {
+  return {_mm256_blendv_ps(no.low, yes.low, _mm256_cmp_ps(a.low, b.low, _CMP_LT_OQ)),
+          _mm256_blendv_ps(no.high, yes.high, _mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ))};
+}
+
+/// p * 2^n, n in the low bits of `shifted`; no care for overflow.
+inline f32x16 add_to_exponent(f32x16 p, f32x16 shifted) {
+  const auto add = [](__m256 x, __m256 n) {
+    return _mm256_castsi256_ps(
+        _mm256_add_epi32(_mm256_castps_si256(x), _mm256_slli_epi32(_mm256_castps_si256(n), 23)));
+  };
+  return {add(p.low, shifted.low), add(p.high, shifted.high)};
+}
+
+struct Wide {
+  __m256 v;
+};
+constexpr int kWideLanes = 8;
+
+template <typename T>
+inline Wide load_wide(const T* p) {
+  return {load8(p)};
+}
+inline Wide broadcast_wide(float x) {
+  return {_mm256_set1_ps(x)};
+}
+inline void store(float* p, Wide x) {
+  _mm256_storeu_ps(p, x.v);
+}
+inline Wide multiply_add(Wide a, Wide b, Wide c) {
+  return {_mm256_fmadd_ps(a.v, b.v, c.v)};
+}
+
+/// The sums over the lanes of four vectors, to y[0..3].
+inline void sum4(Wide a, Wide b, Wide c, Wide d, float* y) {
+  const __m256 ab = _mm256_hadd_ps(a.v, b.v), cd = _mm256_hadd_ps(c.v, d.v);
+  const __m256 abcd = _mm256_hadd_ps(ab, cd);
+  _mm_storeu_ps(y, _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1)));
+}
+
+}  // namespace minicpm::ISA

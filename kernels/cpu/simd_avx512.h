@@ -1,0 +1,93 @@
+// f32x16 for AVX-512: one zmm register. Included by simd.h only.
+#pragma once
+
+#include <immintrin.h>
+
+namespace minicpm::ISA {
+
+struct f32x16 {
+  __m512 v;
+};
+
+inline f32x16 broadcast(float x) {
+  return {_mm512_set1_ps(x)};
+}
+
+inline f32x16 load(const float* p) {
+  return {_mm512_loadu_ps(p)};
+}
+inline f32x16 load(const F16* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+inline f32x16 load(const Bf16* p) {
+  const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))};
+}
+
+inline void store(float* p, f32x16 x) {
+  _mm512_storeu_ps(p, x.v);
+}
+inline void store(F16* p, f32x16 x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm512_cvtps_ph(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+inline f32x16 operator+(f32x16 a, f32x16 b) {
+  return {_mm512_add_ps(a.v, b.v)};
+}
+inline f32x16 operator-(f32x16 a, f32x16 b) {
+  return {_mm512_sub_ps(a.v, b.v)};
+}
+inline f32x16 operator*(f32x16 a, f32x16 b) {
+  return {_mm512_mul_ps(a.v, b.v)};
+}
+inline f32x16 operator/(f32x16 a, f32x16 b) {
+  return {_mm512_div_ps(a.v, b.v)};
+}
+
+/// a * b + c, rounded once.
+inline f32x16 fma(f32x16 a, f32x16 b, f32x16 c) {
+  return {_mm512_fmadd_ps(a.v, b.v, c.v)};
+}
+
+/// a > b ? a : b.
+inline f32x16 max(f32x16 a, f32x16 b) {
+  return {_mm512_max_ps(a.v, b.v)};
+}
+
+/// a < b ? yes : no.
+inline f32x16 select_less(f32x16 a, f32x16 b, f32x16 yes, f32x16 no) {
+  return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), no.v, yes.v)};
+}
+
+/// p * 2^n, n in the low bits of `shifted`; no care for overflow.
+inline f32x16 add_to_exponent(f32x16 p, f32x16 shifted) {
+  const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(shifted.v), 23);
+  return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p.v), n))};
+}
+
+using Wide = f32x16;
+constexpr int kWideLanes = 16;
+
+template <typename T>
+inline Wide load_wide(const T* p) {
+  return load(p);
+}
+inline Wide broadcast_wide(float x) {
+  return broadcast(x);
+}
+inline Wide multiply_add(Wide a, Wide b, Wide c) {
+  return fma(a, b, c);
+}
+
+/// The sums over the lanes of four vectors, to y[0..3].
+inline void sum4(Wide a, Wide b, Wide c, Wide d, float* y) {
+  const auto fold = [](Wide x) {
+    return _mm256_add_ps(_mm512_castps512_ps256(x.v), _mm512_extractf32x8_ps(x.v, 1));
+  };
+  const __m256 ab = _mm256_hadd_ps(fold(a), fold(b)), cd = _mm256_hadd_ps(fold(c), fold(d));
+  const __m256 abcd = _mm256_hadd_ps(ab, cd);
+  _mm_storeu_ps(y, _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1)));
+}
+
+}  // namespace minicpm::ISA

@@ -1,0 +1,44 @@
+#include "kernels/cpu/table.h"
+
+namespace minicpm::ISA {
+
+namespace {
+
+bool supported() {
+#if defined(__AVX512F__)
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
+         __builtin_cpu_supports("bmi2");
+#elif defined(__AVX2__)
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
+#else
+  return true;
+#endif
+}
+
+#if defined(__AVX512F__)
+constexpr const char* kName = "avx512";
+#elif defined(__AVX2__)
+constexpr const char* kName = "avx2";
+#else
+constexpr const char* kName = "baseline";
+#endif
+
+}  // namespace
+
+const CpuKernels kernels = {
+    .isa = kName,
+    .supported = supported,
+    .embed = embed,
+    .rms_norm = rms_norm,
+    .linear = linear,
+    .rope = rope,
+    .kv_append = kv_append,
+    .attention = attention,
+    .silu_mul = silu_mul,
+    .log_prob = log_prob,
+};
+
+}  // namespace minicpm::ISA

@@ -1,0 +1,54 @@
+// Runs ops with the kernels of this machine's instruction set on a pool of threads.
+#include <string>
+
+#include "kernels/cpu/sample.h"
+#include "kernels/cpu/table.h"
+#include "kernels/cpu/workers.h"
+#include "native/backend/backend.h"
+
+namespace minicpm {
+
+namespace {
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(const CpuKernels& kernels, int threads) : kernels_(kernels), workers_(threads) {}
+
+  std::string_view name() const override { return "cpu"; }
+  std::string_view isa() const override { return kernels_.isa; }
+  int threads() const override { return workers_.threads(); }
+
+  Buffer allocate(size_t bytes) override { return Buffer(bytes); }
+
+  void run(const Embed& op) override { checked(op, kernels_.embed); }
+  void run(const RmsNorm& op) override { checked(op, kernels_.rms_norm); }
+  void run(const Linear& op) override { checked(op, kernels_.linear); }
+  void run(const Rope& op) override { checked(op, kernels_.rope); }
+  void run(const KvAppend& op) override { checked(op, kernels_.kv_append); }
+  void run(const Attention& op) override { checked(op, kernels_.attention); }
+  void run(const SiluMul& op) override { checked(op, kernels_.silu_mul); }
+  void run(const LogProb& op) override { checked(op, kernels_.log_prob); }
+  void run(const Sample& op) override {
+    op.check();
+    sampler_.run(op);
+  }
+
+ private:
+  template <typename Op>
+  void checked(const Op& op, void (*kernel)(const Op&, Workers&)) {
+    op.check();
+    kernel(op, workers_);
+  }
+
+  const CpuKernels& kernels_;
+  Workers workers_;
+  Sampler sampler_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(int threads, std::string_view isa) {
+  return std::make_unique<CpuBackend>(select_cpu_kernels(std::string(isa).c_str()), threads);
+}
+
+}  // namespace minicpm
