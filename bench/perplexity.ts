@@ -37,6 +37,7 @@ const model = await addon().loadModel({
   threads: 0,
   kvType: "f32",
   isa: process.env.MINICPM_CPU ?? "",
+  cacheBytes: 0,
 });
 const sequence = model.createSequence({ capacity: windowTokens });
 let total = 0;

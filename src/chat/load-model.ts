@@ -34,6 +34,12 @@ export interface LoadOptions {
   readonly activations?: "f32" | "int8" | undefined;
   /** How keys and values are held. Default "f16" on cpu, "f32" on reference. */
   readonly kvType?: "f32" | "f16" | "int8" | undefined;
+  /**
+   * Bytes of keys and values that are kept for later prompts when no session holds them any more: a prompt that begins
+   * like an earlier one starts from them. Dropped, oldest first, when sessions need the memory. Default: an eighth
+   * of the memory free before loading; 0 keeps none.
+   */
+  readonly cacheBytes?: number | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -61,15 +67,14 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
   });
   onProgress({ phase: "open", done: 1, total: 1 });
 
-  const plan: ModelPlan = { ...opened.plan, ...place };
+  const freeBytes = freeMemory(place.device);
+  const cacheBytes = options.cacheBytes ?? Math.floor(freeBytes / 8);
+  const plan: ModelPlan = { ...opened.plan, ...place, cacheBytes };
   const choice = withPublicErrors(() =>
     chooseContextLength({
       asked: options.contextLength ?? "auto",
       most: opened.config.maxContext,
-      freeBytes:
-        addon()
-          .devices()
-          .find(({ name }) => name === place.device)?.freeBytes ?? 0,
+      freeBytes,
       memoryPlan: (capacity) => addon().memoryPlan(plan, { capacity, sequences: 1 }),
     }),
   );
@@ -102,7 +107,7 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
 
 /** Where and how to run. @throws OptionError, UnsupportedError */
 function placeOf(options: LoadOptions): Pick<ModelPlan, "device" | "threads" | "kvType" | "isa"> {
-  const { threads = 0, activations = "f32" } = options;
+  const { threads = 0, activations = "f32", cacheBytes = 0 } = options;
   const device = oneOf("device", options.device ?? "auto", ["auto", "cpu", "reference"]);
   const kvType = oneOf("kvType", options.kvType ?? (device === "reference" ? "f32" : "f16"), [
     "f32",
@@ -122,9 +127,17 @@ function placeOf(options: LoadOptions): Pick<ModelPlan, "device" | "threads" | "
   if (options.threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 1024)) {
     throw new OptionError("threads", "an integer from 1 to 1024", threads);
   }
+  if (!(Number.isSafeInteger(cacheBytes) && cacheBytes >= 0)) {
+    throw new OptionError("cacheBytes", "an integer of at least 0", cacheBytes);
+  }
   const name: NativeDevice = device === "reference" ? "reference" : "cpu";
   const isa = name === "cpu" ? (process.env.MINICPM_CPU ?? "") : "";
   return { device: name, threads, kvType: kvType as KvType, isa };
+}
+
+function freeMemory(device: NativeDevice): number {
+  const devices = withPublicErrors(() => addon().devices());
+  return devices.find(({ name }) => name === device)?.freeBytes ?? 0;
 }
 
 function oneOf<Value extends string>(option: string, value: Value, values: readonly Value[]): Value {

@@ -96,10 +96,7 @@ export class LocalModel implements Model {
     const { voice, template } = this.#parts;
     const sequence = this.#createSequence(options.contextLength);
     try {
-      const forget = () => this.#sessions.delete(session);
-      const session = new SequenceSession(voice, template, sequence, options, forget);
-      this.#sessions.add(session);
-      return session;
+      return new SequenceSession(voice, template, sequence, options, this.#sessions);
     } catch (error) {
       sequence.dispose();
       throw error;

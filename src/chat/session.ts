@@ -43,6 +43,12 @@ export interface Session extends AsyncDisposable {
   dropOldest(turns: number): readonly Message[];
   /** Removes all messages but the system's. @throws StateError while a send runs or waits. */
   reset(): void;
+  /**
+   * Another session that has said the same so far and goes its own way; what both have said is held in memory once.
+   *
+   * @throws StateError while a send runs or waits, OutOfMemoryError when what it may still grow does not fit.
+   */
+  fork(): Session;
   /** Aborts what runs and frees the memory. A second call does nothing. */
   close(): Promise<void>;
 }
@@ -54,28 +60,29 @@ export class SequenceSession implements Session {
   readonly #sequence: Sequence;
   readonly #turns = new Turns();
   readonly #runs = new Runs();
-  readonly #onClosed: () => void;
+  readonly #open: Set<SequenceSession>;
   #messages: readonly Message[] = [];
   /** Tokens that #messages take; undefined until counted. */
   #used: number | undefined = 0;
   #closed: Promise<void> | undefined;
 
-  /** Owns the sequence from here on. @throws OptionError for messages that are none. */
+  /** Owns the sequence from here on; is in `open` until closed. @throws OptionError for messages that are none. */
   constructor(
     voice: Voice,
     template: ChatTemplate,
     sequence: Sequence,
     { system, messages = [] }: SessionOptions = {},
-    onClosed: () => void = () => {},
+    open: Set<SequenceSession> = new Set(),
   ) {
     this.#voice = voice;
     this.#template = template;
     this.#sequence = sequence;
-    this.#onClosed = onClosed;
+    this.#open = open;
     if (system !== undefined && messages[0]?.role === "system") {
       throw new OptionError("system", "left out where messages begin with a system message", system);
     }
     this.#remember([...systemMessages(system), ...messages]);
+    open.add(this);
   }
 
   get messages(): readonly Message[] {
@@ -117,6 +124,11 @@ export class SequenceSession implements Session {
 
   reset(): void {
     this.#remember(this.#idle().slice(0, this.#systemLength));
+  }
+
+  fork(): Session {
+    const messages = this.#idle();
+    return new SequenceSession(this.#voice, this.#template, this.#sequence.fork(), { messages }, this.#open);
   }
 
   close(): Promise<void> {
@@ -182,7 +194,7 @@ export class SequenceSession implements Session {
   async #close(): Promise<void> {
     await this.#runs.abort();
     this.#sequence.dispose();
-    this.#onClosed();
+    this.#open.delete(this);
   }
 }
 

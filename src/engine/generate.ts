@@ -24,7 +24,7 @@ export type TokensEvent =
  * Makes `sequence` hold `prompt` and yields the tokens that follow it, as they are made.
  *
  * What the sequence holds of the prompt's beginning is kept; from the first difference on it is forgotten. Prefills the
- * rest, at least one token, then reads token events: an event holds one token or several. Leaving the loop early stops
+ * rest, at least one token (what any sequence of the model has held of it is shared instead of computed), then reads token events: an event holds one token or several. Leaving the loop early stops
  * the sequence; tokens made by then may be more than were yielded.
  *
  * @throws ContextOverflowError before any work, if prompt + maxTokens (absent: one token) exceeds the capacity.
@@ -43,18 +43,16 @@ export async function* generate(
   const needed = total + (maxTokens ?? 1);
   if (needed > sequence.capacity) throw new ContextOverflowError(needed, sequence.capacity);
 
-  const cached = Math.min(commonPrefix(sequence.tokens(), prompt), total - 1);
-  const rest = prompt.subarray(cached);
-  const progress = (done: number) => ({ type: "prefill", done: cached + done, total, cached }) as const;
-  sequence.truncate(cached);
-  yield progress(0);
-  yield* eventStream<TokensEvent, void>((emit, signal) => {
-    const onProgress = (done: number) => {
-      if (done < rest.length) emit(progress(done));
-    };
-    return sequence.prefill(rest, onProgress, { signal });
-  }, signal);
-  yield progress(rest.length);
+  const held = Math.min(commonPrefix(sequence.tokens(), prompt), total - 1);
+  const progress = (done: number, cached: number) =>
+    ({ type: "prefill", done: held + done, total, cached: held + cached }) as const;
+  sequence.truncate(held);
+  yield progress(0, 0);
+  yield* eventStream<TokensEvent, void>(
+    (emit, signal) =>
+      sequence.prefill(prompt.subarray(held), (done, cached) => emit(progress(done, cached)), { signal }),
+    signal,
+  );
 
   const decode = { count: maxTokens ?? sequence.capacity - total, stopTokens, sampling };
   const reason = yield* eventStream<TokensEvent, "stop" | "count">(

@@ -31,10 +31,10 @@ export class Sequence {
     return withPublicErrors(() => this.#native.tokens());
   }
 
-  /** Appends tokens; `onProgress(done)` counts those of this call. */
+  /** Appends tokens; `onProgress(done, cached)` counts those of this call, and of them those found in the block store. */
   async prefill(
     tokens: Int32Array,
-    onProgress: (done: number) => void,
+    onProgress: (done: number, cached: number) => void,
     options: RunOptions = {},
   ): Promise<void> {
     await this.#run(() => this.#native.prefill(tokens, onProgress), options);
@@ -52,6 +52,15 @@ export class Sequence {
   /** Forgets the tokens from `length` on. @throws StateError while a call runs. */
   truncate(length: number): void {
     withPublicErrors(() => this.#native.truncate(length));
+  }
+
+  /**
+   * Another sequence that begins with the same tokens and shares their memory.
+   *
+   * @throws StateError while a call runs, OutOfMemoryError when what it may still grow does not fit.
+   */
+  fork(): Sequence {
+    return withPublicErrors(() => new Sequence(this.#native.fork()));
   }
 
   /** Ends what runs and frees the memory. */
