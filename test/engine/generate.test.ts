@@ -64,6 +64,15 @@ test("what the sequence holds of the prompt is not prefilled again", async () =>
   ]);
 });
 
+test("what the block store has of the prompt counts as cached", async () => {
+  const { sequence } = sequenceOf({ stored: 2 });
+  const events = await eventsOf(generate(sequence, Int32Array.of(...prompt, 12), options));
+  expect(events.filter(({ type }) => type === "prefill")).toEqual([
+    { type: "prefill", done: 0, total: 4, cached: 0 },
+    { type: "prefill", done: 4, total: 4, cached: 2 },
+  ]);
+});
+
 test("from the first difference on, what was held is forgotten", async () => {
   const { sequence, native } = sequenceOf();
   await tokensOf(generate(sequence, prompt, options));

@@ -18,6 +18,8 @@ export interface Script {
   readonly batch?: number;
   /** Tokens of one prefill slice. Default 4. */
   readonly slice?: number;
+  /** Tokens of each prefill that the block store has: they come as one slice, all but the last at most. */
+  readonly stored?: number;
   /** An error that the next decode ends with after this many tokens. */
   readonly failAfter?: number;
 }
@@ -89,20 +91,25 @@ export class ScriptedSequence implements NativeSequence {
     return Int32Array.from(this.#tokens);
   }
 
-  prefill(tokens: Int32Array, onProgress?: (done: number) => void): Promise<"done" | "cancelled"> {
+  prefill(
+    tokens: Int32Array,
+    onProgress?: (done: number, cached: number) => void,
+  ): Promise<"done" | "cancelled"> {
     const list = [...tokens];
     return this.#queue(async (cancelled) => {
       if (list.length === 0) throw nativeError("kState", "prefill needs a token");
       if (this.length + list.length > this.capacity) this.#overflow(list.length);
       this.#pending = undefined;
       this.prefills.push(list);
-      for (let done = 0; done < list.length; ) {
+      const cached = Math.min(this.model.script.stored ?? 0, list.length - 1);
+      this.#tokens.push(...list.slice(0, cached));
+      for (let done = cached; done < list.length; ) {
         await tick();
         if (cancelled()) return "cancelled";
         const slice = list.slice(done, done + (this.model.script.slice ?? 4));
         this.#tokens.push(...slice);
         done += slice.length;
-        onProgress?.(done);
+        onProgress?.(done, cached);
       }
       this.#answer = this.model.nextAnswer();
       this.#made = 0;
@@ -151,6 +158,17 @@ export class ScriptedSequence implements NativeSequence {
     this.#tokens.length = length;
     this.#pending = undefined;
     this.#hasLogits = false;
+  }
+
+  fork(): ScriptedSequence {
+    this.#expectIdle();
+    const child = this.model.createSequence({ capacity: this.capacity });
+    child.#tokens = [...this.#tokens];
+    child.#pending = this.#pending;
+    child.#hasLogits = this.#hasLogits;
+    child.#answer = this.#answer;
+    child.#made = this.#made;
+    return child;
   }
 
   cancel(): void {

@@ -64,3 +64,13 @@ test("native errors come out as the public ones", async () => {
   sequence.dispose();
   await expect(sequence.prefill(Int32Array.of(1), ignore)).rejects.toMatchObject({ code: "STATE" });
 });
+
+test("a fork goes on by itself", async () => {
+  const native = new ScriptedModel({ answers: [[5, 6, 2]] }).createSequence({ capacity: 20 });
+  const sequence = new Sequence(native);
+  await sequence.prefill(Int32Array.of(1, 2), () => {});
+  const fork = sequence.fork();
+  await fork.prefill(Int32Array.of(3), () => {});
+  expect([...fork.tokens()]).toEqual([1, 2, 3]);
+  expect([...sequence.tokens()]).toEqual([1, 2]);
+});
