@@ -24,8 +24,9 @@ export type TokensEvent =
  * Makes `sequence` hold `prompt` and yields the tokens that follow it, as they are made.
  *
  * What the sequence holds of the prompt's beginning is kept; from the first difference on it is forgotten. Prefills the
- * rest, at least one token (what any sequence of the model has held of it is shared instead of computed), then reads token events: an event holds one token or several. Leaving the loop early stops
- * the sequence; tokens made by then may be more than were yielded.
+ * rest, at least one token (what any sequence of the model has held of it is shared instead of computed), then reads
+ * token events: an event holds one token or several. Leaving the loop early stops the sequence; tokens made by then may
+ * be more than were yielded.
  *
  * @throws ContextOverflowError before any work, if prompt + maxTokens (absent: one token) exceeds the capacity.
  * @throws AbortError when `signal` fires.

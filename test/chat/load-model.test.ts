@@ -1,0 +1,174 @@
+import { beforeEach, expect, test, vi } from "vitest";
+import { type LoadOptions, type LoadProgress, loadModel } from "../../src/chat/load-model.ts";
+import type { DeviceInfo, MemoryPlan, ModelPlan, NativeAddon } from "../../src/native/binding.ts";
+import { nativeError, ScriptedModel } from "../engine/scripted.ts";
+
+/** An addon that loads a script; a model takes 1,000 bytes and 10 for each token of context. */
+class ScriptedAddon implements NativeAddon {
+  readonly plans: ModelPlan[] = [];
+  readonly models: ScriptedModel[] = [];
+  freeBytes = 1e6;
+  /** Called between the start of a load and its end. */
+  loading: () => void = () => {};
+
+  devices(): DeviceInfo[] {
+    return (["cpu", "reference"] as const).map((name) => ({
+      name,
+      description: "scripted",
+      isas: ["script"],
+      cores: 1,
+      freeBytes: this.freeBytes,
+      totalBytes: this.freeBytes,
+    }));
+  }
+
+  memoryPlan(_: ModelPlan, { capacity }: { capacity: number }): MemoryPlan {
+    return { mapped: 1000, weights: 0, kv: 10 * capacity, activations: 0, total: 1000 + 10 * capacity };
+  }
+
+  async loadModel(
+    plan: ModelPlan,
+    onProgress?: (done: number, total: number) => void,
+  ): Promise<ScriptedModel> {
+    if (plan.isa === "z80") throw nativeError("kDevice", "no such instruction set", "z80", "script");
+    this.plans.push(plan);
+    onProgress?.(500, 1000);
+    this.loading();
+    await new Promise((resolve) => setImmediate(resolve));
+    onProgress?.(1000, 1000);
+    const model = new ScriptedModel({ answers: [[50, 4]] });
+    this.models.push(model);
+    return model;
+  }
+
+  nativeBytes() {
+    return { allocated: 0, mapped: 0 };
+  }
+}
+
+let addon = new ScriptedAddon();
+beforeEach(() => {
+  addon = new ScriptedAddon();
+  vi.unstubAllEnvs();
+  vi.stubEnv("MINICPM_CPU", undefined);
+});
+
+vi.mock("../../src/native/binding.ts", async (original) => ({
+  ...(await original<typeof import("../../src/native/binding.ts")>()),
+  addon: () => addon,
+}));
+
+test("a model is loaded with what its files say, and tells what it is", async () => {
+  const model = await loadModel("tiny", { contextLength: 256, threads: 3 });
+  expect(addon.plans[0]).toMatchObject({ device: "cpu", threads: 3, kvType: "f16", isa: "" });
+  expect(addon.plans[0]?.config).toMatchObject({ layers: 2, hiddenSize: 64 });
+  expect(model.info).toMatchObject({
+    name: "tiny",
+    architecture: "MiniCPMForCausalLM",
+    kvType: "f16",
+    activations: "f32",
+    contextLength: 256,
+    maxContextLength: 1024,
+    contextReason: "The context is 256 tokens, as asked.",
+    memory: { total: 3560 },
+    hasThinking: false,
+    notices: [],
+  });
+  expect(model.info.loadMs).toBeGreaterThan(0);
+  expect((await model.complete("x")).finishReason).toBe("stop");
+});
+
+test("progress goes from opening to all bytes of the weights", async () => {
+  const seen: LoadProgress[] = [];
+  await loadModel("tiny", { onProgress: (progress) => seen.push(progress) });
+  expect(seen).toEqual([
+    { phase: "open", done: 0, total: 1 },
+    { phase: "open", done: 1, total: 1 },
+    { phase: "load", done: 500, total: 1000 },
+    { phase: "load", done: 1000, total: 1000 },
+  ]);
+});
+
+test("by itself the context is what fits in half of free memory", async () => {
+  expect((await loadModel("tiny")).info.contextLength).toBe(1024);
+  addon.freeBytes = 2 * (1000 + 10 * 512);
+  const { info } = await loadModel("tiny");
+  expect(info.contextLength).toBe(512);
+  expect(info.contextReason).toContain("512 tokens: the model's maximum of 1024");
+});
+
+test("what cannot fit is refused before any weight is read", async () => {
+  addon.freeBytes = 5000;
+  await expect(loadModel("tiny", { contextLength: 1000 })).rejects.toMatchObject({
+    code: "OUT_OF_MEMORY",
+    neededBytes: 11_000,
+    freeBytes: 5000,
+    message: expect.stringContaining("contextLength: 384"),
+  });
+  expect(addon.plans).toEqual([]);
+});
+
+test("the reference device computes and keeps f32", async () => {
+  const { info } = await loadModel("tiny", { device: "reference" });
+  expect(info.kvType).toBe("f32");
+  expect(addon.plans[0]).toMatchObject({ device: "reference", kvType: "f32" });
+});
+
+test("MINICPM_CPU forces the instruction set of the cpu, and an unknown one is a DeviceError", async () => {
+  vi.stubEnv("MINICPM_CPU", "baseline");
+  await loadModel("tiny");
+  await loadModel("tiny", { device: "reference" });
+  expect(addon.plans.map(({ isa }) => isa)).toEqual(["baseline", ""]);
+  vi.stubEnv("MINICPM_CPU", "z80");
+  await expect(loadModel("tiny")).rejects.toMatchObject({
+    code: "DEVICE",
+    asked: "z80",
+    present: ["script"],
+  });
+});
+
+test.each<[LoadOptions, object]>([
+  [{ activations: "int8" }, { code: "UNSUPPORTED", what: 'activations "int8"' }],
+  [{ kvType: "int8" }, { code: "UNSUPPORTED", what: 'kvType "int8"' }],
+  [{ device: "reference", kvType: "f16" }, { code: "UNSUPPORTED" }],
+  [{ device: "cuda" as "cpu" }, { code: "OPTION", option: "device" }],
+  [{ kvType: "f64" as "f32" }, { code: "OPTION", option: "kvType" }],
+  [{ activations: "f8" as "f32" }, { code: "OPTION", option: "activations" }],
+  [{ threads: 0 }, { code: "OPTION", option: "threads" }],
+  [{ threads: 1.5 }, { code: "OPTION", option: "threads" }],
+  [{ contextLength: 1025 }, { code: "OPTION", option: "contextLength" }],
+  [{ cacheBytes: -1 }, { code: "OPTION", option: "cacheBytes" }],
+])("%o is refused", async (options, error) => {
+  await expect(loadModel("tiny", options)).rejects.toMatchObject(error);
+  expect(addon.plans).toEqual([]);
+});
+
+test("a model that is not there is told with where we looked", async () => {
+  await expect(loadModel("no-such-model")).rejects.toMatchObject({ code: "MODEL_NOT_FOUND" });
+});
+
+test("a signal that has fired opens nothing", async () => {
+  const onProgress = vi.fn();
+  const load = loadModel("tiny", { signal: AbortSignal.abort("late"), onProgress });
+  await expect(load).rejects.toMatchObject({ name: "AbortError", cause: "late" });
+  expect(onProgress).not.toHaveBeenCalled();
+});
+
+test("a signal during the load rejects, tells no more progress, and frees the model", async () => {
+  const stop = new AbortController();
+  const seen: number[] = [];
+  addon.loading = () => stop.abort();
+  const load = loadModel("tiny", {
+    signal: stop.signal,
+    onProgress: ({ phase, done }) => phase === "load" && seen.push(done),
+  });
+  await expect(load).rejects.toMatchObject({ name: "AbortError" });
+  expect(addon.models).toEqual([]); // at once, while it is still loading
+  await vi.waitFor(() => expect(addon.models[0]?.disposed).toBe(true));
+  expect(seen).toEqual([500]);
+});
+
+test("a model with a sparse_config says that it runs dense", async () => {
+  const { info } = await loadModel("nano");
+  expect(info.notices).toEqual([expect.stringContaining("runs dense")]);
+});
