@@ -16,5 +16,6 @@ export function testNeeding(paths: readonly string[], how = ""): TestAPI {
   const missing = paths.filter((path) => !existsSync(path)).map((path) => relative(root, path));
   if (missing.length === 0) return test;
   const reason = `needs ${missing.join(" and ")}${how && ` (${how})`}`;
-  return ((name: string) => test.skip(`${name}: ${reason}`, () => {})) as unknown as TestAPI;
+  const skip = (name: string) => test.skip(`${name}: ${reason}`, () => {});
+  return Object.assign(skip, { each: () => skip }) as unknown as TestAPI;
 }

@@ -3,7 +3,7 @@ import { loadModel } from "minicpm";
 
 const model = await loadModel(process.argv[2] ?? "nano", { contextLength: 1024 });
 const stop = new AbortController();
-const run = model.chat([{ role: "user", content: "Tell me a story." }], {
+const run = model.chat([{ role: "user", content: "Tell me a story about a fox named Leo." }], {
   signal: stop.signal,
   maxTokens: 500,
   ignoreEos: true,

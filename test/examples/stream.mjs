@@ -2,7 +2,10 @@
 import { loadModel } from "minicpm";
 
 const model = await loadModel(process.argv[2] ?? "nano", { contextLength: 1024 });
-const run = model.chat([{ role: "user", content: "Tell me a story." }], { seed: 1, maxTokens: 80 });
+const run = model.chat([{ role: "user", content: "Tell me a story about a fox named Leo." }], {
+  seed: 1,
+  maxTokens: 80,
+});
 
 for await (const event of run.events()) {
   if (event.type === "prefill") console.error(`prompt: ${event.done} of ${event.total} tokens`);

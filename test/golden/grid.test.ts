@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { addon } from "../../src/native/binding.ts";
 import { withModel, withSequence } from "../real/native-model.ts";
 import { gridCases, gridLogits } from "./grid.ts";
 import { seededPrompt, writeSeededCheckpoint } from "./seeded-checkpoint.ts";
@@ -15,18 +16,29 @@ const tolerance = { f32: 2e-5, f16: 4e-3 } as const;
 let folder = "";
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "minicpm-grid-"));
+  for (const golden of gridCases) {
+    const digest = writeSeededCheckpoint(join(folder, golden.name), golden.config, golden);
+    expect(digest, golden.name).toBe(golden.weightsSha256);
+  }
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-describe.each(["cpu", "reference"] as const)("on %s", (device) => {
+const cpu = addon()
+  .devices()
+  .find(({ name }) => name === "cpu");
+const places = [
+  { device: "reference", isa: "" },
+  ...(cpu?.isas ?? []).map((isa) => ({ device: "cpu", isa }) as const),
+] as const;
+
+describe.each(places)("on $device $isa", ({ device, isa }) => {
   test.each(gridCases)("$name has the logits of the NumPy model", async (golden) => {
     const checkpoint = join(folder, golden.name);
-    expect(writeSeededCheckpoint(checkpoint, golden.config, golden)).toBe(golden.weightsSha256);
     const expected = gridLogits().get(golden.name) as Float32Array;
     const prompt = seededPrompt(golden.config, golden.seed, golden.length);
 
     for (const kvType of ["f32", "f16"] as const) {
-      const found = await withModel(checkpoint, { device, kvType }, (model) =>
+      const found = await withModel(checkpoint, { device, isa, kvType }, (model) =>
         withSequence(model, golden.capacity, async (sequence) => {
           const rows: number[] = [];
           for (const row of golden.rows) {
