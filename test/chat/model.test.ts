@@ -152,6 +152,13 @@ test("an aborted chat has what was made so far in its error", async () => {
   expect(native.sequences[0]?.disposed).toBe(true);
 });
 
+test("an aborted chat's text has what a stop text still held back", async () => {
+  const { model } = scriptedModel({ answers: ["abcd"], endless: true, batch: 4 });
+  const run = model.chat(hi, { stop: ["cd!"] });
+  for await (const text of run) if (text === "ab") break;
+  await expect(run).rejects.toMatchObject({ partial: { text: "abcd" } });
+});
+
 test("close aborts what runs, closes sessions and frees the model, once", async () => {
   const { model, native } = scriptedModel({ endless: true, contextLength: 100_000 });
   const dispose = vi.spyOn(native, "dispose");
