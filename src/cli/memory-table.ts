@@ -16,7 +16,14 @@ export type MemoryTable =
 export function memoryByContext({ plan, config }: OpenedCheckpoint, kvType: KvType): MemoryTable {
   try {
     const native = addon();
-    const full = { ...plan, device: "cpu", threads: 0, kvType, isa: process.env.MINICPM_CPU ?? "", cacheBytes: 0 } as const;
+    const full = {
+      ...plan,
+      device: "cpu",
+      threads: 0,
+      kvType,
+      isa: process.env.MINICPM_CPU ?? "",
+      cacheBytes: 0,
+    } as const;
     const rows = contextLengths(config.maxContext).map((contextLength) => ({
       contextLength,
       ...native.memoryPlan(full, { capacity: contextLength, sequences: 1 }),
