@@ -11,6 +11,7 @@ import {
 import { publicError, withPublicErrors } from "../native/error-table.ts";
 import { chooseContextLength } from "./context-length.ts";
 import { LocalModel, type Model } from "./model.ts";
+import { withTokenizer } from "./model-memory.ts";
 import { ChatTemplate } from "./template.ts";
 
 /** How far loading is. `open`: headers and tokenizer, in steps; `load`: weights, in bytes. */
@@ -98,6 +99,7 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
       kvType: place.kvType,
       maxContextLength: config.maxContext,
       ...choice,
+      memory: withTokenizer(choice.memory, tokenizer.vocabSize),
       hasThinking: template.hasThinking,
       loadMs,
       notices: notices(opened),

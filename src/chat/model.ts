@@ -2,12 +2,13 @@ import { Sequence } from "../engine/sequence.ts";
 import { OptionError, StateError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import type { KvType, MemoryPlan, NativeDevice, NativeModel } from "../native/binding.ts";
+import type { KvType, NativeDevice, NativeModel } from "../native/binding.ts";
 import { withPublicErrors } from "../native/error-table.ts";
 import { answer, type Question, type Voice } from "./answer.ts";
 import type { GenerateOptions } from "./generate-options.ts";
 import type { Generation } from "./generation.ts";
 import type { Message } from "./message.ts";
+import type { ModelMemory } from "./model-memory.ts";
 import { Runs } from "./runs.ts";
 import { SequenceSession, type Session, type SessionOptions } from "./session.ts";
 import type { ChatTemplate } from "./template.ts";
@@ -34,7 +35,7 @@ export interface ModelInfo {
   /** Why `contextLength` is what it is, as a sentence. */
   readonly contextReason: string;
   /** Bytes taken, with one sequence of `contextLength`. */
-  readonly memory: MemoryPlan;
+  readonly memory: ModelMemory;
   /** The chat template can turn thinking on and off. */
   readonly hasThinking: boolean;
   /** Milliseconds that loading took. */

@@ -70,7 +70,7 @@ test("a model is loaded with what its files say, and tells what it is", async ()
     contextLength: 256,
     maxContextLength: 1024,
     contextReason: "The context is 256 tokens, as asked.",
-    memory: { total: 3560 },
+    memory: { kv: 2560, tokenizer: 356 * 1450, total: 3560 + 356 * 1450 },
     hasThinking: false,
     notices: [],
   });

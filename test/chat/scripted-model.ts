@@ -1,6 +1,7 @@
 /** A Model whose answers are written down as text: the tiny model's tokenizer on a scripted native model. */
 import type { Voice } from "../../src/chat/answer.ts";
 import { LocalModel } from "../../src/chat/model.ts";
+import { withTokenizer } from "../../src/chat/model-memory.ts";
 import { ChatTemplate } from "../../src/chat/template.ts";
 import { openModel } from "../../src/model/load.ts";
 import { type Script, ScriptedModel } from "../engine/scripted.ts";
@@ -59,7 +60,10 @@ export function scriptedModel({
       contextLength,
       maxContextLength: config.maxContext,
       contextReason: "It is written down.",
-      memory: native.memoryPlan({ capacity: contextLength, sequences: 1 }),
+      memory: withTokenizer(
+        native.memoryPlan({ capacity: contextLength, sequences: 1 }),
+        tokenizer.vocabSize,
+      ),
       hasThinking: chatTemplate.hasThinking,
       loadMs: 12,
       notices: [],
