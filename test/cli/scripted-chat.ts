@@ -122,6 +122,10 @@ class ScriptedSession implements Session {
     this.messages = this.messages.filter(({ role }) => role === "system");
   }
 
+  fork(): Session {
+    throw new Error("A chat does not fork.");
+  }
+
   async close(): Promise<void> {}
 
   async [Symbol.asyncDispose](): Promise<void> {}

@@ -1,0 +1,60 @@
+import { expect, test } from "vitest";
+import { minicpm, nano, testNative } from "./cli-process.ts";
+
+test("inspect shows numbers, tensors by group, sparse_config and chat template", async () => {
+  const { code, out } = await minicpm(["inspect", nano]);
+  expect(code).toBe(0);
+  expect(out).toMatch(/parameters +5\.05 M, 9\.6 MiB/);
+  expect(out).toMatch(/sparse attention +kernel_size 32.*runs dense/);
+  expect(out).toMatch(/chat template +its own/);
+  expect(out).toMatch(/hiddenSize +256/);
+  expect(out).toMatch(/attention +24 +BF16/);
+});
+
+test("--json has a stable shape whose groups add up", async () => {
+  const { out } = await minicpm(["inspect", nano, "--json"]);
+  const report = JSON.parse(out);
+  expect(Object.keys(report).sort()).toEqual([
+    "bytes",
+    "chatTemplate",
+    "config",
+    "format",
+    "generationConfig",
+    "groups",
+    "kvType",
+    "memory",
+    "name",
+    "parameters",
+    "path",
+    "sparseConfig",
+    "stopTokens",
+    "tiedHead",
+    "tokenizer",
+    "unknownTensors",
+  ]);
+  const total = report.groups.reduce(
+    (sum: number, group: { parameters: number }) => sum + group.parameters,
+    0,
+  );
+  expect(report.parameters).toBe(total);
+  expect(report.sparseConfig.block_size).toBe(64);
+  expect(report.config.maxContext).toBe(4096);
+});
+
+testNative("memory grows with the context, by what the KV takes", async () => {
+  const { out } = await minicpm(["inspect", nano, "--json", "--kv-type", "f32"]);
+  const { memory } = JSON.parse(out);
+  expect(memory.map(({ contextLength }: { contextLength: number }) => contextLength)).toEqual([2048, 4096]);
+  // 6 layers, 1 KV head of 64, K and V, 4 bytes
+  expect(memory[1].kv - memory[0].kv).toBe(2048 * 6 * 64 * 2 * 4);
+  expect(memory[1].total).toBe(memory[1].mapped + memory[1].weights + memory[1].kv + memory[1].activations);
+});
+
+test("without the addon the rest is shown, and why there is no memory table", async () => {
+  const env = { MINICPM_BINARY: "/nowhere/minicpm.node" };
+  const { code, out, err } = await minicpm(["inspect", nano], { env });
+  expect(code).toBe(0);
+  expect(out).toMatch(/parameters/);
+  expect(out).not.toMatch(/context +weights/);
+  expect(err).toMatch(/needs the native addon.*\/nowhere\/minicpm\.node/);
+});

@@ -1,0 +1,108 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { expect } from "vitest";
+import { builtMain, childEnvironment, minicpm, nano, testNative, tiny } from "./cli-process.ts";
+
+const greedy = ["--temperature", "0"];
+
+testNative("the answer is on stdout and nothing else is", async () => {
+  const { code, out, err } = await minicpm(["run", nano, "What is the capital of France?", ...greedy]);
+  expect({ code, out }).toEqual({ code: 0, out: "The capital of France is Paris.\n" });
+  expect(err).toMatch(/runs dense/);
+});
+
+testNative("--quiet keeps stderr empty, --verbose tells numbers", async () => {
+  expect((await minicpm(["run", nano, "hi", "--quiet"])).err).toBe("");
+  const { err } = await minicpm(["run", nano, "hi", "--verbose"]);
+  expect(err).toMatch(/prompt \d+ tokens .* seed \d+/);
+});
+
+testNative("the prompt comes from stdin where none is given or it is -", async () => {
+  const given = await minicpm(["run", nano, "Who are you?", ...greedy]);
+  for (const words of [[], ["-"]]) {
+    const piped = await minicpm(["run", nano, ...words, ...greedy], { input: "Who are you?\n" });
+    expect(piped.out).toBe(given.out);
+  }
+});
+
+testNative("what is piped stands behind the prompt, after an empty line", async () => {
+  const json = ["--json", "--max-tokens", "1", ...greedy];
+  const used = async (words: string[], input = "") => {
+    const { out } = await minicpm(["run", nano, ...words, ...json], { input });
+    const { result } = JSON.parse(out.trimEnd().split("\n").at(-1) ?? "");
+    return result.usage.prompt as number;
+  };
+  expect(await used(["Sum this up:"], "one two\n")).toBe(await used(["Sum this up:\n\none two"]));
+});
+
+testNative("--json gives events whose texts add up to the result", async () => {
+  const { out } = await minicpm(["run", nano, "hi", "--json", "--seed", "7"]);
+  const events = out
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const text = events.filter(({ type }) => type === "text").map(({ delta }) => delta);
+  const { result } = events.at(-1);
+  expect(events[0].type).toBe("prefill");
+  expect(text.join("")).toBe(result.text);
+  expect(result).toMatchObject({ seed: 7, finishReason: "stop" });
+  expect(result.usage.completion).toBeGreaterThanOrEqual(result.tokens.length);
+});
+
+testNative("flags reach the model: seed, max-tokens, stop, context-length", async () => {
+  const again = () => minicpm(["run", tiny, "hi", "--seed", "3", "--max-tokens", "20", "--json"]);
+  const finish = (out: string) => JSON.parse(out.trimEnd().split("\n").at(-1) ?? "").result;
+  const [first, second] = [finish((await again()).out), finish((await again()).out)];
+  expect(first.tokens).toEqual(second.tokens);
+  expect(first.usage.completion).toBeLessThanOrEqual(20);
+  const stopped = await minicpm([
+    "run",
+    nano,
+    "What is the capital of France?",
+    "--stop",
+    " Paris",
+    ...greedy,
+  ]);
+  expect(stopped.out).toBe("The capital of France is\n");
+  const full = await minicpm(["run", nano, "word ".repeat(100), "--context-length", "64", "--json"]);
+  expect(full.code).toBe(1);
+  expect(JSON.parse(full.err.trimEnd().split("\n").at(-1) ?? "").error).toMatchObject({
+    code: "CONTEXT_OVERFLOW",
+  });
+});
+
+testNative("an empty prompt is a usage error", async () => {
+  const { code, err } = await minicpm(["run", nano], { input: "\n" });
+  expect(code).toBe(2);
+  expect(err).toMatch(/The prompt is empty/);
+});
+
+testNative("Ctrl-C ends it with 130 and keeps what was printed", async () => {
+  const slow = ["--ignore-eos", "--device", "reference"]; // some 40 s, if nobody stopped it
+  let interrupted = false;
+  const { code, out, err } = await minicpm(["run", nano, "hi", "--json", ...slow], {
+    onOutput: (output, child) => {
+      if (interrupted || !output.includes('"text"')) return;
+      interrupted = true;
+      child.kill("SIGINT");
+    },
+  });
+  expect(code).toBe(130);
+  expect(out).toContain('"type":"text"');
+  expect(err).toContain('"ABORTED"');
+});
+
+testNative("a reader that leaves early ends it without a word", async () => {
+  const child = spawn(process.execPath, [builtMain(), "run", tiny, "hi", "--ignore-eos", "--quiet"], {
+    env: childEnvironment(),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let err = "";
+  child.stderr.on("data", (chunk) => {
+    err += chunk;
+  });
+  await once(child.stdout, "data");
+  child.stdout.destroy();
+  const [code] = await once(child, "close");
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+});
