@@ -5,7 +5,7 @@
 namespace minicpm::ISA {
 
 typedef float f32x4 __attribute__((vector_size(16)));
-typedef int32_t i32x4 __attribute__((vector_size(16)));
+typedef uint32_t u32x4 __attribute__((vector_size(16)));
 typedef double f64x4 __attribute__((vector_size(32)));
 typedef int64_t i64x4 __attribute__((vector_size(32)));
 
@@ -97,7 +97,7 @@ inline f32x16 select_less(f32x16 a, f32x16 b, f32x16 yes, f32x16 no) {
 
 /// p * 2^n, n in the low bits of `shifted`; no care for overflow.
 inline f32x16 add_to_exponent(f32x16 p, f32x16 shifted) {
-  return on_parts([&](int i) { return f32x4(i32x4(p.part[i]) + (i32x4(shifted.part[i]) << 23)); });
+  return on_parts([&](int i) { return f32x4(u32x4(p.part[i]) + (u32x4(shifted.part[i]) << 23)); });
 }
 
 struct Wide {
