@@ -125,6 +125,21 @@ testNative("a session begins as a chat with the same message does", async () => 
   expect(session.contextUsed).toBeGreaterThan(tokens.length);
 });
 
+testNative("texts are embedded as vectors of length 1, like ones near each other", async () => {
+  await using model = await loadModel("nano", { contextLength: 256 });
+  const [cat, kitten, sum] = await model.embed(["Tell me about cats.", "Tell me about a cat.", "7 + 5 = 12"]);
+  const dot = (a: Float32Array | undefined, b: Float32Array | undefined) =>
+    [...(a ?? [])].reduce((total, value, index) => total + value * (b?.[index] ?? 0), 0);
+  expect(cat).toHaveLength(model.info.config.hiddenSize);
+  expect(dot(cat, cat)).toBeCloseTo(1, 5);
+  expect(dot(cat, kitten)).toBeGreaterThan(dot(cat, sum));
+  expect([...(await model.embed("Tell me about cats."))]).toEqual([...(cat ?? [])]);
+  await expect(model.embed("word ".repeat(300))).rejects.toMatchObject({ code: "CONTEXT_OVERFLOW" });
+  await expect(model.embed("x", { signal: AbortSignal.abort() })).rejects.toMatchObject({
+    name: "AbortError",
+  });
+});
+
 testNative("a full context is an error with numbers, and a run up to the edge ends with length", async () => {
   await using model = await loadModel("tiny", { contextLength: 64 });
   await expect(model.complete(new Int32Array(64).fill(50))).rejects.toMatchObject({
