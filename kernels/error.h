@@ -18,6 +18,7 @@ enum class ErrorCode {
   kDevice,       // the device asked for is not there; fields: asked, then the names present
   kContext,      // tokens do not fit the sequence's capacity; fields: needed, capacity
   kState,        // a call that the object's present state does not allow
+  kStorage,      // a file could not be written; fields: where, why
 };
 
 /// What went wrong, with the numbers; `message` is a sentence for people, `fields` are the facts it
@@ -35,6 +36,10 @@ class Error : public std::runtime_error {
 inline Error out_of_memory() {
   return Error(ErrorCode::kOutOfMemory, "An allocation failed. Close other sessions or programs.",
                {"0", "0", "Close other sessions or programs."});
+}
+
+inline Error storage_error(const std::string& where, const std::string& why) {
+  return Error(ErrorCode::kStorage, where + " could not be written: " + why, {where, why});
 }
 
 }  // namespace minicpm

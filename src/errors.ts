@@ -139,6 +139,38 @@ export class ShapeError extends MiniCpmError {
   readonly code = "SHAPE";
 }
 
+/** A file that was to be written could not be. What was saved before is whole. */
+export class StorageError extends MiniCpmError {
+  readonly code = "STORAGE";
+
+  constructor(
+    readonly path: string,
+    readonly reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `${path} could not be written: ${reason}. Free space or take another place; what was saved before is whole.`,
+      options,
+    );
+  }
+}
+
+/** What should be a saved session is none. */
+export class SavedSessionError extends MiniCpmError {
+  readonly code = "SAVED_SESSION";
+
+  constructor(
+    readonly path: string,
+    readonly reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `${path} holds no session that can be loaded: ${reason}. Give a folder that session.save made.`,
+      options,
+    );
+  }
+}
+
 /** The object is disposed, or its present state does not allow the call. */
 export class StateError extends MiniCpmError {
   readonly code = "STATE";

@@ -29,6 +29,8 @@ const char* code_name(ErrorCode code) {
       return "kDevice";
     case ErrorCode::kContext:
       return "kContext";
+    case ErrorCode::kStorage:
+      return "kStorage";
     case ErrorCode::kState:
       return "kState";
   }

@@ -91,6 +91,8 @@ Napi::Function ModelBinding::define(Napi::Env env) {
                          InstanceAccessor<&ModelBinding::isa>("isa"),
                          InstanceAccessor<&ModelBinding::threads>("threads"),
                          InstanceAccessor<&ModelBinding::ops_started>("opsStarted"),
+                         InstanceAccessor<&ModelBinding::fingerprint>("fingerprint"),
+                         InstanceMethod<&ModelBinding::cache_status>("cacheStatus"),
                          InstanceMethod<&ModelBinding::create_sequence>("createSequence"),
                          InstanceMethod<&ModelBinding::memory_plan>("memoryPlan"),
                          InstanceMethod<&ModelBinding::dispose>("dispose"),
@@ -132,6 +134,24 @@ Napi::Value ModelBinding::threads(const Napi::CallbackInfo& info) {
 Napi::Value ModelBinding::ops_started(const Napi::CallbackInfo& info) {
   const int64_t ops = disposed_ ? 0 : model_->ops_started();
   return Napi::Number::New(info.Env(), static_cast<double>(ops));
+}
+
+Napi::Value ModelBinding::fingerprint(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), model_->fingerprint());
+}
+
+// cacheStatus(): { folder, written, read, wrong, problem } | undefined
+Napi::Value ModelBinding::cache_status(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (disposed_ || model_->directory() == nullptr) return env.Undefined();
+  const BlockDirectory::Status status = model_->directory()->status();
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("folder", model_->directory()->folder());
+  result.Set("written", static_cast<double>(status.written));
+  result.Set("read", static_cast<double>(status.read));
+  result.Set("wrong", static_cast<double>(status.wrong));
+  result.Set("problem", status.problem);
+  return result;
 }
 
 // createSequence({ capacity }): NativeSequence

@@ -24,6 +24,8 @@ class ModelBinding : public Napi::ObjectWrap<ModelBinding> {
   Napi::Value isa(const Napi::CallbackInfo& info);
   Napi::Value threads(const Napi::CallbackInfo& info);
   Napi::Value ops_started(const Napi::CallbackInfo& info);
+  Napi::Value fingerprint(const Napi::CallbackInfo& info);
+  Napi::Value cache_status(const Napi::CallbackInfo& info);
   Napi::Value create_sequence(const Napi::CallbackInfo& info);
   Napi::Value memory_plan(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);

@@ -176,6 +176,12 @@ std::vector<uint32_t> read_mask(const Napi::Value& value, int vocab_size) {
   return {mask.Data(), mask.Data() + words};
 }
 
+std::string read_text(const Napi::Value& value, const std::string& name) {
+  if (value.IsUndefined()) return "";
+  if (!value.IsString()) throw_type_error(value.Env(), name, "a string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
 ModelPlan read_model_plan(const Napi::Value& value) {
   const Napi::Object from = object(value, "plan");
   ModelPlan plan{
@@ -184,8 +190,14 @@ ModelPlan read_model_plan(const Napi::Value& value) {
       .threads = integer(from, "threads", 0, 1024),
       .kv_type = string(from, "kvType") == "f32" ? DType::f32 : DType::f16,
       .isa = string(from, "isa"),
+      .fingerprint = read_text(from.Get("fingerprint"), "fingerprint"),
       .cache_bytes = read_integer(from.Get("cacheBytes"), "cacheBytes", 0, int64_t{1} << 53),
   };
+  const Napi::Value directory = from.Get("directory");
+  if (!directory.IsUndefined()) {
+    plan.directory = {string(object(directory, "directory"), "path"),
+                      read_integer_field(directory, "bytes", 0, int64_t{1} << 53)};
+  }
   const Napi::Array files = array(from, "files");
   for (uint32_t i = 0; i < files.Length(); ++i) {
     const Napi::Object file = object(files.Get(i), "files");

@@ -25,6 +25,9 @@ std::vector<int32_t> read_tokens(const Napi::Value& value, const std::string& na
 std::vector<int32_t> read_tokens_field(const Napi::Value& value, const std::string& name,
                                        int vocab_size);
 
+/// Undefined, which is "", or a string.
+std::string read_text(const Napi::Value& value, const std::string& name);
+
 /// Undefined, or a Uint32Array of one bit a token.
 std::vector<uint32_t> read_mask(const Napi::Value& value, int vocab_size);
 

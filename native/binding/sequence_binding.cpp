@@ -32,6 +32,7 @@ Napi::Function SequenceBinding::define(Napi::Env env) {
                          InstanceMethod<&SequenceBinding::mean_hidden>("meanHidden"),
                          InstanceMethod<&SequenceBinding::logits>("logits"),
                          InstanceMethod<&SequenceBinding::hidden>("hidden"),
+                         InstanceMethod<&SequenceBinding::save>("save"),
                          InstanceMethod<&SequenceBinding::fill_for_bench>("fillForBench"),
                          InstanceMethod<&SequenceBinding::truncate>("truncate"),
                          InstanceMethod<&SequenceBinding::fork>("fork"),
@@ -73,9 +74,10 @@ Napi::Value SequenceBinding::tokens(const Napi::CallbackInfo& info) {
                      [&] { return copied<Napi::Int32Array>(info.Env(), sequence_->tokens()); });
 }
 
-// prefill(tokens, onProgress?): Promise<"done" | "cancelled">
+// prefill(tokens, onProgress?, folder?): Promise<"done" | "cancelled">
 Napi::Value SequenceBinding::prefill(const Napi::CallbackInfo& info) {
-  PrefillWork work{.tokens = read_tokens(info[0], "tokens", vocab_size_)};
+  PrefillWork work{.tokens = read_tokens(info[0], "tokens", vocab_size_),
+                   .folder = read_text(info[2], "folder")};
   return run_on(*sequence_, Value(), std::move(work), info[1]);
 }
 
@@ -126,6 +128,12 @@ Napi::Value SequenceBinding::logits(const Napi::CallbackInfo& info) {
 Napi::Value SequenceBinding::hidden(const Napi::CallbackInfo& info) {
   return throwing_js(info.Env(),
                      [&] { return copied<Napi::Float32Array>(info.Env(), sequence_->hidden()); });
+}
+
+// save(folder, previous?): Promise<"done" | "cancelled">
+Napi::Value SequenceBinding::save(const Napi::CallbackInfo& info) {
+  SaveWork work{.folder = read_text(info[0], "folder"), .previous = read_text(info[1], "previous")};
+  return run_on(*sequence_, Value(), std::move(work), info.Env().Undefined());
 }
 
 // fillForBench(length): Promise<"done" | "cancelled">

@@ -40,6 +40,7 @@ class SequenceBinding : public Napi::ObjectWrap<SequenceBinding> {
   Napi::Value mean_hidden(const Napi::CallbackInfo& info);
   Napi::Value logits(const Napi::CallbackInfo& info);
   Napi::Value hidden(const Napi::CallbackInfo& info);
+  Napi::Value save(const Napi::CallbackInfo& info);
   Napi::Value fill_for_bench(const Napi::CallbackInfo& info);
   void truncate(const Napi::CallbackInfo& info);
   Napi::Value fork(const Napi::CallbackInfo& info);

@@ -4,12 +4,23 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <filesystem>
 #include <string>
+
+#include "kernels/error.h"
 
 namespace minicpm {
 
-KvCache::KvCache(BlockStore& store, const ChainKey& run, int64_t capacity)
-    : store_(store), capacity_blocks_(blocks_for(capacity)) {
+namespace {
+
+/// Read from files in one call of attach, about: some 50 ms.
+constexpr size_t kReadBytes = size_t{64} << 20;
+
+}  // namespace
+
+KvCache::KvCache(BlockStore& store, const ChainKey& run, int64_t capacity,
+                 BlockDirectory* directory)
+    : store_(store), capacity_blocks_(blocks_for(capacity)), directory_(directory) {
   store_.reserve(capacity_blocks_);
   blocks_.reserve(static_cast<size_t>(capacity_blocks_));
   pointers_.reserve(static_cast<size_t>(capacity_blocks_));
@@ -18,7 +29,11 @@ KvCache::KvCache(BlockStore& store, const ChainKey& run, int64_t capacity)
 }
 
 KvCache::KvCache(const KvCache& parent)
-    : store_(parent.store_), capacity_blocks_(parent.capacity_blocks_), keys_(parent.keys_) {
+    : store_(parent.store_),
+      capacity_blocks_(parent.capacity_blocks_),
+      keys_(parent.keys_),
+      directory_(parent.directory_),
+      offered_(parent.offered_) {
   store_.reserve(capacity_blocks_ - full_blocks());
   blocks_.reserve(static_cast<size_t>(capacity_blocks_));
   pointers_.reserve(static_cast<size_t>(capacity_blocks_));
@@ -64,20 +79,34 @@ void KvCache::seal(std::span<const int32_t> tokens) {
     pointers_[index] = blocks_[index]->memory.data();
     keys_.push_back(extend(parent, content));
   }
+  offer_full_blocks();
 }
 
-int64_t KvCache::attach(std::vector<int32_t>& tokens, std::span<const int32_t> next) {
-  size_t attached = 0;
-  for (;;) {
+void KvCache::offer_full_blocks() {
+  if (directory_ == nullptr) return;
+  while (offered_ < full_blocks() && directory_->offer(blocks_[static_cast<size_t>(offered_)])) {
+    ++offered_;
+  }
+}
+
+KvCache::Attached KvCache::attach(std::vector<int32_t>& tokens, std::span<const int32_t> next,
+                                  const std::string& folder) {
+  size_t attached = 0, read_bytes = 0;
+  while (read_bytes < kReadBytes) {
     const size_t open = tokens.size() % kBlockTokens;  // tokens in the open block
     const size_t missing = kBlockTokens - open;
     if (next.size() - attached <= missing)
       break;  // the last token is always computed: its logits are wanted
-    std::array<int32_t, kBlockTokens> content;
+    BlockName name{.parent = keys_.back()};
+    std::array<int32_t, kBlockTokens>& content = name.tokens;
     std::copy_n(tokens.end() - static_cast<long>(open), open, content.begin());
     std::copy_n(next.begin() + static_cast<long>(attached), missing, content.begin() + open);
     KvBlock* block = store_.find(keys_.back(), content);
-    if (block == nullptr) break;
+    if (block == nullptr) {
+      block = read(name, folder);
+      if (block == nullptr) break;
+      read_bytes += block->memory.size();
+    }
     if (open > 0) {
       store_.exchange(blocks_.back());
       replace_last(block);
@@ -88,10 +117,51 @@ int64_t KvCache::attach(std::vector<int32_t>& tokens, std::span<const int32_t> n
     tokens.insert(tokens.end(), content.begin() + open, content.end());
     attached += missing;
   }
-  return static_cast<int64_t>(attached);
+  if (attached > 0) offer_full_blocks();
+  return {static_cast<int64_t>(attached), read_bytes >= kReadBytes};
+}
+
+/// A block from its file, sealed and held; uses a promise as BlockStore::find does. Null where
+/// there is none, or no memory for it.
+KvBlock* KvCache::read(const BlockName& name, const std::string& folder) {
+  if (directory_ == nullptr && folder.empty()) return nullptr;
+  // The open block, if there is one, stays until the file has proved right: one more for a moment.
+  try {
+    store_.reserve(1);
+  } catch (const Error&) {
+    return nullptr;
+  }
+  KvBlock* block;
+  try {
+    block = store_.take();
+  } catch (const Error&) {
+    store_.release(1);
+    return nullptr;
+  }
+  const std::span<std::byte> bytes(block->memory.data(), block->memory.size());
+  const bool found = (directory_ && directory_->read(name, bytes)) ||
+                     (!folder.empty() && read_block_file(folder, name, bytes) == BlockFile::read);
+  if (found) {
+    block = store_.seal(block, name.parent, name.tokens);
+  } else {
+    store_.exchange(block);
+  }
+  store_.release(1);
+  return found ? block : nullptr;
+}
+
+void KvCache::save(int64_t index, const std::string& folder, const std::string& previous) const {
+  const KvBlock& block = *blocks_[static_cast<size_t>(index)];
+  if (std::filesystem::exists(block_path(folder, block.key))) return;
+  if (!previous.empty() && link_block_file(folder, previous, block.key)) return;
+  if (directory_ && link_block_file(folder, directory_->folder(), block.key)) return;
+  const std::string problem = write_block_file(folder, {block.parent, block.tokens},
+                                               {block.memory.data(), block.memory.size()});
+  if (!problem.empty()) throw storage_error(folder, problem);
 }
 
 void KvCache::isolate() {
+  directory_ = nullptr;
   static std::atomic<uint64_t> unique{0};
   keys_.back() = run_key("isolated " + std::to_string(++unique));
 }
@@ -121,6 +191,7 @@ void KvCache::truncate(int64_t length) {
     replace_last(open);
   }
   keys_.resize(std::min(keys_.size(), static_cast<size_t>(length / kBlockTokens) + 1));
+  offered_ = std::min(offered_, full_blocks());
   if (tail > 0) zero_from(*blocks_.back(), tail);
 }
 

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "native/engine/block_directory.h"
 #include "native/engine/block_store.h"
 
 namespace minicpm {
@@ -14,8 +15,10 @@ namespace minicpm {
 class KvCache {
  public:
   /// Reserves room for `capacity` tokens. `run` names everything beside the tokens that changes
-  /// keys or values. Throws Error{kOutOfMemory}.
-  KvCache(BlockStore& store, const ChainKey& run, int64_t capacity);
+  /// keys or values. Full blocks are offered to `directory`, and looked for in it. Throws
+  /// Error{kOutOfMemory}.
+  KvCache(BlockStore& store, const ChainKey& run, int64_t capacity,
+          BlockDirectory* directory = nullptr);
   /// Shares the full blocks of `parent` and copies its open one; reserves what it may still grow.
   static KvCache fork(const KvCache& parent) { return KvCache(parent); }
   ~KvCache();
@@ -27,9 +30,20 @@ class KvCache {
   /// Seals the blocks that `tokens`, the whole sequence, has filled.
   void seal(std::span<const int32_t> tokens);
 
+  struct Attached {
+    int64_t tokens = 0;
+    bool paused = false;  // after some files, so that others have their turn; there may be more
+  };
   /// Goes on with stored blocks instead of computing: appends to `tokens`, the whole sequence, as
-  /// many of `next` as the store has blocks for, all but the last at most. Returns how many.
-  int64_t attach(std::vector<int32_t>& tokens, std::span<const int32_t> next);
+  /// many of `next` as the store, the directory or `folder` have blocks for, all but the last at
+  /// most.
+  Attached attach(std::vector<int32_t>& tokens, std::span<const int32_t> next,
+                  const std::string& folder = "");
+
+  /// Has `folder` hold the file of full block `index`, by a link to that in `previous` or in the
+  /// directory if there is one. Throws Error{kStorage}.
+  void save(int64_t index, const std::string& folder, const std::string& previous) const;
+  int64_t full_blocks() const { return static_cast<int64_t>(keys_.size()) - 1; }
 
   /// From here on nothing of this sequence is shared: what follows are not its tokens' keys and
   /// values.
@@ -45,7 +59,8 @@ class KvCache {
  private:
   KvCache(const KvCache& parent);
 
-  int64_t full_blocks() const { return static_cast<int64_t>(keys_.size()) - 1; }
+  void offer_full_blocks();
+  KvBlock* read(const BlockName& name, const std::string& folder);
   void push(KvBlock* block);
   void replace_last(KvBlock* block);
   void zero_from(KvBlock& block, int slot);
@@ -55,6 +70,8 @@ class KvCache {
   std::vector<KvBlock*> blocks_;
   std::vector<std::byte*> pointers_;  // to the blocks' memory, as kernels want it
   std::vector<ChainKey> keys_;        // of the first 0, 1, 2, ... full blocks
+  BlockDirectory* directory_;         // null: none
+  int64_t offered_ = 0;               // full blocks that the directory has taken
 };
 
 inline int64_t blocks_for(int64_t tokens) {

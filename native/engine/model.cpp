@@ -24,6 +24,14 @@ std::unique_ptr<Backend> make_backend(const ModelPlan& plan) {
               {plan.device, "cpu", "reference"});
 }
 
+/// Float linears give the same bits within one instruction set only; kBlockFormat counts up with
+/// every change of KvLayout and of the numerics that the plan does not name.
+std::string fingerprint_of(const ModelPlan& plan, const Backend& backend) {
+  constexpr int kBlockFormat = 1;
+  return plan.fingerprint + "-" + std::string(backend.name()) + "-" + std::string(backend.isa()) +
+         "-" + (plan.kv_type == DType::f32 ? "f32" : "f16") + "-" + std::to_string(kBlockFormat);
+}
+
 }  // namespace
 
 MemoryPlan plan_memory(const ModelPlan& plan, int64_t capacity, int64_t sequences) {
@@ -44,7 +52,11 @@ Model::Model(const ModelPlan& plan, const std::function<bool(int64_t, int64_t)>&
       backend_(make_backend(plan)),
       weights_(std::make_unique<Weights>(plan.files, plan.weights, progress)),
       forward_(std::make_unique<MiniCpm4>(plan.config, *weights_, *backend_, kv_layout(plan))),
+      fingerprint_(fingerprint_of(plan, *backend_)),
       store_(std::make_unique<BlockStore>(kv_layout(plan), plan.cache_bytes)),
+      directory_(plan.directory.path.empty()
+                     ? nullptr
+                     : std::make_unique<BlockDirectory>(*store_, plan.directory, fingerprint_)),
       loop_(std::make_unique<StepLoop>(*forward_, *backend_)) {}
 
 Model::~Model() {
@@ -71,6 +83,7 @@ void Model::close() {
   }
   sequences_.clear();
   forward_.reset();
+  directory_.reset();
   store_.reset();
   weights_.reset();
   backend_.reset();

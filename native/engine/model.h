@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "native/backend/backend.h"
+#include "native/engine/block_directory.h"
 #include "native/engine/block_store.h"
 #include "native/engine/step_loop.h"
 #include "native/model/config.h"
@@ -27,6 +28,7 @@ struct ModelPlan {
   std::string isa;  // empty: the best
   std::string
       fingerprint;  // of weights and settings: what changes keys or values beside the tokens
+  DirectoryPlan directory;  // of sealed blocks on disk
   int64_t cache_bytes = 0;  // of sealed blocks kept for later prompts while nobody holds them
 };
 
@@ -62,6 +64,9 @@ class Model {
   const Config& config() const { return plan_.config; }
   Backend& backend() { return *backend_; }
   BlockStore& store() { return *store_; }
+  BlockDirectory* directory() { return directory_.get(); }  // null: none, or closed
+  /// The plan's, the instruction set and the layout of blocks: names a folder of the directory.
+  const std::string& fingerprint() const { return fingerprint_; }
   int64_t ops_started() const { return forward_ ? forward_->ops_started() : 0; }
 
  private:
@@ -74,7 +79,9 @@ class Model {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Weights> weights_;
   std::unique_ptr<MiniCpm4> forward_;
+  std::string fingerprint_;
   std::unique_ptr<BlockStore> store_;
+  std::unique_ptr<BlockDirectory> directory_;
   std::unique_ptr<StepLoop> loop_;
   std::vector<std::weak_ptr<Sequence>> sequences_;
   std::mutex closing_;

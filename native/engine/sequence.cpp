@@ -7,9 +7,10 @@
 
 namespace minicpm {
 
-SequenceState::SequenceState(const Config& config, BlockStore& store, int64_t capacity)
+SequenceState::SequenceState(const Config& config, BlockStore& store, int64_t capacity,
+                             const std::string& run, BlockDirectory* directory)
     : angles(config, capacity),
-      kv(store, run_key(angles.fingerprint()), capacity),
+      kv(store, run_key(run + " " + angles.fingerprint()), capacity, directory),
       outputs(sizeof(float) * static_cast<size_t>(config.vocab_size + config.hidden_size)),
       vocab_size(static_cast<size_t>(config.vocab_size)) {
   tokens.reserve(static_cast<size_t>(capacity));
@@ -39,7 +40,8 @@ void SequenceState::truncate(int64_t length) {
 Sequence::Sequence(Model& model, int64_t capacity)
     : model_(model),
       capacity_(capacity),
-      state_(std::make_unique<SequenceState>(model_.config(), *model_.store_, capacity)) {}
+      state_(std::make_unique<SequenceState>(model_.config(), *model_.store_, capacity,
+                                             model_.fingerprint(), model_.directory())) {}
 
 Sequence::Sequence(const Sequence& parent, std::unique_ptr<SequenceState> state)
     : model_(parent.model_),

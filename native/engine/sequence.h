@@ -21,7 +21,9 @@ class StepLoop;
 
 /// What the engine thread knows of a sequence; it alone touches it while the sequence has work.
 struct SequenceState {
-  SequenceState(const Config& config, BlockStore& store, int64_t capacity);
+  /// `run` names what changes keys or values beside the tokens and the angles.
+  SequenceState(const Config& config, BlockStore& store, int64_t capacity, const std::string& run,
+                BlockDirectory* directory);
   /// A fork: shares what is full, copies the rest.
   explicit SequenceState(const SequenceState& parent);
 

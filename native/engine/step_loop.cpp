@@ -149,11 +149,13 @@ void StepLoop::prefill_slice() {
     Sequence& sequence = *turn_[(next_prefill_ + i) % turn_.size()];
     auto* prefill = work_as<PrefillWork>(sequence.current_);
     auto* filling = work_as<FillWork>(sequence.current_);
-    if (!prefill && !filling) continue;
+    auto* saving = work_as<SaveWork>(sequence.current_);
+    if (!prefill && !filling && !saving) continue;
     next_prefill_ = (next_prefill_ + i + 1) % turn_.size();
     const std::optional<Error> error = error_of([&] {
       if (prefill) run_slice(sequence, *prefill);
       if (filling) fill(sequence, *filling);
+      if (saving) save(sequence, *saving);
     });
     if (error) fail(sequence, *error);
     return;
@@ -163,7 +165,7 @@ void StepLoop::prefill_slice() {
 void StepLoop::run_slice(Sequence& sequence, PrefillWork& work) {
   SequenceState& state = *sequence.state_;
   using Also = PrefillWork::Also;
-  if (work.also == Also::nothing) attach_prefix(sequence, work);
+  if (work.also == Also::nothing && attach_prefix(sequence, work)) return;
   const size_t left = work.tokens.size() - work.done;
   if (left == 0) return finish(sequence, Outcome::done);
 
@@ -199,14 +201,21 @@ void StepLoop::run_slice(Sequence& sequence, PrefillWork& work) {
 }
 
 /// Takes what the block store has of the tokens ahead: another sequence may just have filled it.
-void StepLoop::attach_prefix(Sequence& sequence, PrefillWork& work) {
+/// True where the slice is over: files were read long enough.
+bool StepLoop::attach_prefix(Sequence& sequence, PrefillWork& work) {
   SequenceState& state = *sequence.state_;
-  const int64_t attached = state.kv.attach(state.tokens, std::span(work.tokens).subspan(work.done));
-  if (attached == 0) return;
+  const auto [attached, paused] =
+      state.kv.attach(state.tokens, std::span(work.tokens).subspan(work.done), work.folder);
+  if (attached == 0) return false;
   state.has_logits = false;
   sequence.length_ = state.length();
   work.done += static_cast<size_t>(attached);
   work.cached += static_cast<size_t>(attached);
+  if (paused) {
+    sequence.current_->listener->progress(static_cast<int64_t>(work.done),
+                                          static_cast<int64_t>(work.cached));
+  }
+  return paused;
 }
 
 /// Log-probabilities of the slice's tokens, each under the row before it.
@@ -269,6 +278,18 @@ void StepLoop::fill(Sequence& sequence, const FillWork& work) {
     sequence.length_ = state.length();
   }
   if (state.length() >= work.length) finish(sequence, Outcome::done);
+}
+
+/// Some blocks a turn, so that streams go on beside it.
+void StepLoop::save(Sequence& sequence, SaveWork& work) {
+  constexpr auto kSlice = std::chrono::milliseconds(20);
+  const KvCache& kv = sequence.state_->kv;
+  const auto end = Clock::now() + kSlice;
+  while (work.saved < kv.full_blocks() && Clock::now() < end) {
+    kv.save(work.saved, work.folder, work.previous);
+    ++work.saved;
+  }
+  if (work.saved == kv.full_blocks()) finish(sequence, Outcome::done);
 }
 
 // ------------------------------------------------------------------------------------------ decode

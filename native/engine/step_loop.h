@@ -39,7 +39,7 @@ class StepLoop {
   void prepare(SequenceState& state, int64_t capacity, Work& work);
 
   void prefill_slice();
-  void attach_prefix(Sequence& sequence, PrefillWork& work);
+  bool attach_prefix(Sequence& sequence, PrefillWork& work);
   void run_slice(Sequence& sequence, PrefillWork& work);
   void score_slice(Sequence& sequence, PrefillWork& work, int rows);
   void pool_slice(PrefillWork& work, int rows);
@@ -48,6 +48,7 @@ class StepLoop {
   void decode_token(Sequence& sequence, DecodeWork& work);
   void sample(Sequence& sequence, const SamplingOptions& options, const uint32_t* mask);
   void fill(Sequence& sequence, const FillWork& work);
+  void save(Sequence& sequence, SaveWork& work);
 
   /// The batch of the sequences in `stepping_`; `segments_` and the others are its memory.
   bool run_batch();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -39,6 +40,7 @@ struct PrefillWork {
 
   std::vector<int32_t> tokens;
   Also also = Also::nothing;
+  std::string folder;  // of block files to look in too, beside the directory; or empty
   size_t done = 0;
   size_t cached = 0;  // of done: found in the block store instead of computed
   std::vector<float>
@@ -65,6 +67,13 @@ struct SampleWork {
 /// Benchmarks only: made-up keys and values up to `length`.
 struct FillWork {
   int64_t length = 0;
+};
+
+/// Has `folder` hold the files of all full blocks.
+struct SaveWork {
+  std::string folder;
+  std::string previous;  // an earlier save's folder, whose files are linked to; or empty
+  int64_t saved = 0;     // blocks
 };
 
 enum class Outcome { done, stop, count, cancelled };
@@ -105,7 +114,7 @@ class WorkListener {
 };
 
 struct Work {
-  std::variant<PrefillWork, DecodeWork, StepWork, SampleWork, FillWork> what;
+  std::variant<PrefillWork, DecodeWork, StepWork, SampleWork, FillWork, SaveWork> what;
   std::unique_ptr<WorkListener> listener;
   uint64_t epoch = 0;  // the sequence's when it was submitted; another by now: cancelled
 };

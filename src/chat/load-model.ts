@@ -1,4 +1,6 @@
+import { resolve } from "node:path";
 import { AbortError, OptionError, UnsupportedError } from "../errors.ts";
+import { modelFingerprint } from "../model/fingerprint.ts";
 import { openModel } from "../model/load.ts";
 import type { OpenedModel } from "../model/opened-model.ts";
 import {
@@ -21,6 +23,8 @@ export interface LoadProgress {
   readonly total: number;
 }
 
+const defaultDirectoryBytes = 8 * 2 ** 30;
+
 export interface LoadOptions {
   /** Where to run. `reference` is the slow definition in plain loops. Default "auto": the fastest. */
   readonly device?: "auto" | "cpu" | "reference" | undefined;
@@ -41,6 +45,14 @@ export interface LoadOptions {
    * of the memory free before loading; 0 keeps none.
    */
   readonly cacheBytes?: number | undefined;
+  /**
+   * A folder where keys and values are kept as files too, so that other processes and later runs start from them. They
+   * are written beside the answers, for their owner's eyes only (0600); a full disk ends the writing and no answer, see
+   * `model.cacheStatus()`. Default: none.
+   */
+  readonly cacheDir?: string | undefined;
+  /** Bytes that all models' files in `cacheDir` may take, about: the longest unused go first. Default 8 GiB. */
+  readonly cacheDirBytes?: number | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -70,7 +82,15 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
 
   const freeBytes = freeMemory(place.device);
   const cacheBytes = options.cacheBytes ?? Math.floor(freeBytes / 8);
-  const plan: ModelPlan = { ...opened.plan, ...place, cacheBytes };
+  const plan: ModelPlan = {
+    ...opened.plan,
+    ...place,
+    cacheBytes,
+    fingerprint: modelFingerprint({ ...opened.plan, ...place }, "f32"),
+    ...(options.cacheDir !== undefined && {
+      directory: { path: resolve(options.cacheDir), bytes: options.cacheDirBytes ?? defaultDirectoryBytes },
+    }),
+  };
   const choice = withPublicErrors(() =>
     chooseContextLength({
       asked: options.contextLength ?? "auto",
@@ -109,7 +129,7 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
 
 /** Where and how to run. @throws OptionError, UnsupportedError */
 function placeOf(options: LoadOptions): Pick<ModelPlan, "device" | "threads" | "kvType" | "isa"> {
-  const { threads = 0, activations = "f32", cacheBytes = 0 } = options;
+  const { threads = 0, activations = "f32", cacheBytes = 0, cacheDirBytes = 0 } = options;
   const device = oneOf("device", options.device ?? "auto", ["auto", "cpu", "reference"]);
   const kvType = oneOf("kvType", options.kvType ?? (device === "reference" ? "f32" : "f16"), [
     "f32",
@@ -131,6 +151,9 @@ function placeOf(options: LoadOptions): Pick<ModelPlan, "device" | "threads" | "
   }
   if (!(Number.isSafeInteger(cacheBytes) && cacheBytes >= 0)) {
     throw new OptionError("cacheBytes", "an integer of at least 0", cacheBytes);
+  }
+  if (!(Number.isSafeInteger(cacheDirBytes) && cacheDirBytes >= 0)) {
+    throw new OptionError("cacheDirBytes", "an integer of at least 0", cacheDirBytes);
   }
   const name: NativeDevice = device === "reference" ? "reference" : "cpu";
   const isa = name === "cpu" ? (process.env.MINICPM_CPU ?? "") : "";
@@ -158,14 +181,14 @@ async function loadWeights(
   const report = (done: number, total: number) => {
     if (!aborted) onProgress({ phase: "load", done, total });
   };
-  return new Promise((resolve, reject) => {
+  return new Promise((fulfil, reject) => {
     const abort = () => {
       aborted = true;
       reject(abortError(signal));
     };
     signal?.addEventListener("abort", abort, { once: true });
     withPublicErrors(() => addon().loadModel(plan, report))
-      .then((native) => (aborted ? native.dispose() : resolve(native)))
+      .then((native) => (aborted ? native.dispose() : fulfil(native)))
       .catch((error) => reject(publicError(error)))
       .finally(() => signal?.removeEventListener("abort", abort));
   });

@@ -3,7 +3,7 @@ import { Sequence } from "../engine/sequence.ts";
 import { ContextOverflowError, OptionError, StateError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import type { KvType, NativeDevice, NativeModel } from "../native/binding.ts";
+import type { CacheStatus, KvType, NativeDevice, NativeModel } from "../native/binding.ts";
 import { withPublicErrors } from "../native/error-table.ts";
 import { answer, type Question, type Voice } from "./answer.ts";
 import type { GenerateOptions } from "./generate-options.ts";
@@ -11,7 +11,8 @@ import type { Generation } from "./generation.ts";
 import type { Message } from "./message.ts";
 import type { ModelMemory } from "./model-memory.ts";
 import { Runs } from "./runs.ts";
-import { SequenceSession, type Session, type SessionOptions } from "./session.ts";
+import { readSavedSession } from "./saved-session.ts";
+import { SequenceSession, type Session, type SessionHome, type SessionOptions } from "./session.ts";
 import type { ChatTemplate } from "./template.ts";
 
 /** What was loaded, where it runs, and what it takes. */
@@ -67,8 +68,42 @@ export interface Model extends AsyncDisposable {
   embed(texts: readonly string[], options?: EmbedOptions): Promise<Float32Array[]>;
   /** @throws OutOfMemoryError, OptionError, StateError when the model is closed. */
   createSession(options?: SessionOptions): Session;
+  /**
+   * Goes on with a session that `session.save` has saved: its messages, and its keys and values as far as this model
+   * with these settings has made them; what it has not is computed by the next send.
+   *
+   * @throws SavedSessionError, and what createSession throws; AbortError when `signal` fires.
+   */
+  loadSession(path: string, options?: LoadSessionOptions): Promise<Session>;
+  /**
+   * Reads the beginning of a conversation ahead of time: answers to messages that begin like this start at once while
+   * `cacheBytes` keep it, and later and in other processes from `cacheDir`, where it is written when this resolves.
+   *
+   * @throws ContextOverflowError, OptionError, StorageError; AbortError when `signal` fires.
+   */
+  read(messages: readonly Message[], options?: ReadOptions): Promise<ReadResult>;
+  /** What `cacheDir` has come to: undefined without one. */
+  cacheStatus(): CacheStatus | undefined;
   /** Aborts what runs, closes the sessions and frees the memory. A second call does nothing. */
   close(): Promise<void>;
+}
+
+export interface ReadOptions {
+  /** Tokens read, of them found already, of all. */
+  readonly onProgress?: ((progress: ReadResult & { readonly done: number }) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ReadResult {
+  readonly total: number;
+  readonly cached: number;
+}
+
+export interface LoadSessionOptions extends ReadOptions {
+  /** Default: what the session had, at most the model's. */
+  readonly contextLength?: number | undefined;
+  /** Told as a sentence when the keys and values cannot be used and why. */
+  readonly onNotice?: ((notice: string) => void) | undefined;
 }
 
 export interface ModelParts {
@@ -85,7 +120,7 @@ export class LocalModel implements Model {
   readonly tokenizer: Tokenizer;
   readonly #parts: ModelParts;
   readonly #runs = new Runs();
-  readonly #sessions = new Set<SequenceSession>();
+  readonly #home: SessionHome;
   readonly #admission = new Admission();
   #closed: Promise<void> | undefined;
 
@@ -93,6 +128,8 @@ export class LocalModel implements Model {
     this.info = parts.info;
     this.tokenizer = parts.tokenizer;
     this.#parts = parts;
+    const { fingerprint } = parts.native;
+    this.#home = { model: parts.info.name, fingerprint, open: new Set() };
   }
 
   chat(messages: readonly Message[], options: GenerateOptions = {}): Generation {
@@ -132,10 +169,65 @@ export class LocalModel implements Model {
   }
 
   createSession(options: SessionOptions = {}): Session {
+    return this.#createSession(options);
+  }
+
+  async loadSession(path: string, options: LoadSessionOptions = {}): Promise<Session> {
+    const { onNotice = () => {}, onProgress = () => {}, signal } = options;
+    const saved = await readSavedSession(path);
+    const { messages, model, tokens, fingerprint } = saved;
+    const contextLength = options.contextLength ?? Math.min(saved.contextLength, this.info.contextLength);
+    const session = this.#createSession({ messages, contextLength });
+    try {
+      if (fingerprint !== this.#home.fingerprint) {
+        onNotice(
+          `The session was saved with another model, processor or settings (${model}): ` +
+            "its conversation goes on, and is read anew by the next answer.",
+        );
+      }
+      const total = tokens.length;
+      await session.resume(saved, (done, cached) => onProgress({ done, cached, total }), signal);
+      return session;
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+  }
+
+  async read(
+    messages: readonly Message[],
+    { onProgress = () => {}, signal = new AbortController().signal }: ReadOptions = {},
+  ): Promise<ReadResult> {
+    const { tokens } = this.#parts.template.encode(messages, { addGenerationPrompt: false });
+    const total = tokens.length;
+    const capacity = this.info.contextLength;
+    if (total > capacity) throw new ContextOverflowError(total, capacity);
+    const question = { prompt: tokens, thinking: "none", options: { maxTokens: 0 } } as const;
+    const sequence = await this.#admitted(this.#capacityFor(question), signal);
+    try {
+      let read = 0;
+      const report = (done: number, cached: number) => {
+        read = cached;
+        onProgress({ done, cached, total });
+      };
+      await sequence.prefill(tokens, report, { signal });
+      const folder = this.cacheStatus()?.folder;
+      if (folder !== undefined) await sequence.save(folder, undefined, { signal });
+      return { total, cached: read };
+    } finally {
+      sequence.dispose();
+    }
+  }
+
+  cacheStatus(): CacheStatus | undefined {
+    return this.#parts.native.cacheStatus();
+  }
+
+  #createSession(options: SessionOptions): SequenceSession {
     const { voice, template } = this.#parts;
     const sequence = this.#createSequence(options.contextLength);
     try {
-      return new SequenceSession(voice, template, sequence, options, this.#sessions);
+      return new SequenceSession(voice, template, sequence, options, this.#home);
     } catch (error) {
       sequence.dispose();
       throw error;
@@ -196,7 +288,7 @@ export class LocalModel implements Model {
 
   async #close(): Promise<void> {
     await this.#runs.abort();
-    await Promise.all([...this.#sessions].map((session) => session.close()));
+    await Promise.all([...this.#home.open].map((session) => session.close()));
     await this.#parts.native.dispose();
   }
 }

@@ -7,6 +7,7 @@ import type { Generation, GenerationEvent } from "./generation.ts";
 import { checkMessages, type Message } from "./message.ts";
 import type { Result } from "./result.ts";
 import { Runs } from "./runs.ts";
+import { type SavedSession, writeSavedSession } from "./saved-session.ts";
 import type { ChatTemplate } from "./template.ts";
 import { Transcript } from "./transcript.ts";
 
@@ -50,8 +51,23 @@ export interface Session extends AsyncDisposable {
    * @throws StateError while a send runs or waits, OutOfMemoryError when what it may still grow does not fit.
    */
   fork(): Session;
+  /**
+   * Saves the conversation to the folder `path`, with its keys and values, so that `model.loadSession` goes on without
+   * computing them again. Waits for sends that were made before.
+   *
+   * @throws StorageError; what was saved there before is whole then.
+   */
+  save(path: string): Promise<void>;
   /** Aborts what runs and frees the memory. A second call does nothing. */
   close(): Promise<void>;
+}
+
+/** What a session knows of the model it is of. */
+export interface SessionHome {
+  readonly model: string;
+  readonly fingerprint: string;
+  /** The sessions that are not closed. */
+  readonly open: Set<SequenceSession>;
 }
 
 /** A Session on a sequence of its own. */
@@ -61,31 +77,31 @@ export class SequenceSession implements Session {
   readonly #sequence: Sequence;
   readonly #turns = new Turns();
   readonly #runs = new Runs();
-  readonly #open: Set<SequenceSession>;
+  readonly #home: SessionHome;
   #transcript: Transcript;
   #messages: readonly Message[] = [];
   /** Tokens that #messages take; undefined until counted. */
   #used: number | undefined = 0;
   #closed: Promise<void> | undefined;
 
-  /** Owns the sequence from here on; is in `open` until closed. @throws OptionError for messages that are none. */
+  /** Owns the sequence from here on; is in the home's `open` until closed. @throws OptionError for messages that are none. */
   constructor(
     voice: Voice,
     template: ChatTemplate,
     sequence: Sequence,
-    { system, messages = [] }: SessionOptions = {},
-    open: Set<SequenceSession> = new Set(),
+    { system, messages = [] }: SessionOptions,
+    home: SessionHome,
   ) {
     this.#voice = voice;
     this.#template = template;
     this.#sequence = sequence;
-    this.#open = open;
+    this.#home = home;
     this.#transcript = new Transcript(voice.tokenizer);
     if (system !== undefined && messages[0]?.role === "system") {
       throw new OptionError("system", "left out where messages begin with a system message", system);
     }
     this.#remember([...systemMessages(system), ...messages]);
-    open.add(this);
+    home.open.add(this);
   }
 
   get messages(): readonly Message[] {
@@ -132,9 +148,40 @@ export class SequenceSession implements Session {
   fork(): Session {
     const messages = this.#idle();
     const sequence = this.#sequence.fork();
-    const session = new SequenceSession(this.#voice, this.#template, sequence, { messages }, this.#open);
+    const session = new SequenceSession(this.#voice, this.#template, sequence, { messages }, this.#home);
     session.#transcript = this.#transcript.copy();
     return session;
+  }
+
+  save(path: string): Promise<void> {
+    return this.#turns.take(async () => {
+      this.#refuseClosed();
+      const session: SavedSession = {
+        model: this.#home.model,
+        fingerprint: this.#home.fingerprint,
+        contextLength: this.contextLength,
+        messages: this.#messages,
+        transcript: this.#transcript.saved(),
+        tokens: [...this.#sequence.tokens()],
+      };
+      await writeSavedSession(path, session, (folder, previous) => this.#sequence.save(folder, previous));
+    }, new AbortController().signal);
+  }
+
+  /**
+   * Goes on where a saved session ended. Holds its tokens afterwards, read from `folder` but for the last few, where
+   * they were computed by the same model and settings.
+   */
+  async resume(
+    { transcript, fingerprint, tokens, folder }: SavedSession & { readonly folder: string },
+    onProgress: (done: number, cached: number) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    this.#transcript = Transcript.restored(this.#voice.tokenizer, transcript);
+    const { vocabSize } = this.#voice;
+    const known = fingerprint === this.#home.fingerprint && tokens.every((token) => token < vocabSize);
+    if (!known || tokens.length === 0 || tokens.length > this.contextLength) return;
+    await this.#sequence.prefill(Int32Array.from(tokens), onProgress, { folder, signal });
   }
 
   close(): Promise<void> {
@@ -203,7 +250,7 @@ export class SequenceSession implements Session {
   async #close(): Promise<void> {
     await this.#runs.abort();
     this.#sequence.dispose();
-    this.#open.delete(this);
+    this.#home.open.delete(this);
   }
 }
 

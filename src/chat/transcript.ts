@@ -6,6 +6,13 @@ export interface Stretch {
   readonly tokens: Int32Array;
 }
 
+/** A Transcript in JSON. */
+export interface SavedTranscript {
+  readonly text: string;
+  readonly tokens: readonly number[];
+  readonly ends: readonly (readonly [characters: number, tokens: number])[];
+}
+
 /**
  * The tokens that a conversation was really made of. A model may write an answer in other tokens than the tokenizer
  * would; the next prompt goes on from those the model wrote, so that it reads what it said and nothing is run twice.
@@ -17,6 +24,25 @@ export class Transcript {
 
   constructor(tokenizer: Tokenizer) {
     this.#tokenizer = tokenizer;
+  }
+
+  /** As plain data: the longest stretch, and where in it (characters, tokens) each answer ends. */
+  saved(): SavedTranscript {
+    const { text = "", tokens = new Int32Array() } = this.#turns.at(-1) ?? {};
+    return {
+      text,
+      tokens: [...tokens],
+      ends: this.#turns.map((turn) => [turn.text.length, turn.tokens.length]),
+    };
+  }
+
+  static restored(tokenizer: Tokenizer, { text, tokens, ends }: SavedTranscript): Transcript {
+    const transcript = new Transcript(tokenizer);
+    transcript.#turns = ends.map(([characters, count]) => ({
+      text: text.slice(0, characters),
+      tokens: Int32Array.from(tokens.slice(0, count)),
+    }));
+    return transcript;
   }
 
   /** The conversation so far, for another that goes its own way. */

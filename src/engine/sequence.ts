@@ -41,13 +41,22 @@ export class Sequence {
     return withPublicErrors(() => this.#native.tokens());
   }
 
-  /** Appends tokens; `onProgress(done, cached)` counts those of this call, and of them those found in the block store. */
+  /** Appends tokens; `onProgress(done, cached)` counts those of this call, and of them those found in the block store, or in `folder`, which `save` has filled. */
   async prefill(
     tokens: Int32Array,
     onProgress: (done: number, cached: number) => void,
-    options: RunOptions = {},
+    { folder, ...options }: RunOptions & { readonly folder?: string } = {},
   ): Promise<void> {
-    await this.#run(() => this.#native.prefill(tokens, onProgress), options);
+    await this.#run(() => this.#native.prefill(tokens, onProgress, folder), options);
+  }
+
+  /**
+   * Has `folder` hold the keys and values of all full blocks as files; those in `previous` are linked, not copied.
+   *
+   * @throws StorageError
+   */
+  async save(folder: string, previous?: string, options: RunOptions = {}): Promise<void> {
+    await this.#run(() => this.#native.save(folder, previous), options);
   }
 
   /** Makes tokens until `count` or a stop token, which is delivered too. */

@@ -75,6 +75,22 @@ export interface ModelPlan {
   readonly isa: string;
   /** Bytes of keys and values kept for later prompts while no sequence holds them; 0 keeps none. */
   readonly cacheBytes: number;
+  /** Names weights and settings: what changes keys and values beside the tokens. Absent: "". */
+  readonly fingerprint?: string;
+  /** Where keys and values are kept as files too, for other processes, up to about `bytes`. Absent: nowhere. */
+  readonly directory?: { readonly path: string; readonly bytes: number };
+}
+
+/** What a model's directory has come to. */
+export interface CacheStatus {
+  /** Where this model's blocks lie. */
+  readonly folder: string;
+  /** Files written and read since load; files that were cut or changed, which were removed. */
+  readonly written: number;
+  readonly read: number;
+  readonly wrong: number;
+  /** Why nothing more is written, as a sentence; "" while all is well. */
+  readonly problem: string;
 }
 
 /** Bytes a model takes. `total` is the sum of the others. */
@@ -147,11 +163,13 @@ export interface NativeSequence {
   /**
    * Appends tokens; logits of the last are ready afterwards. What any sequence of the model has held of this prefix is
    * shared instead of computed. `onProgress(done, cached)` counts tokens of this call, `cached` those shared. A pending
-   * token is forgotten first. Resolves "cancelled" with the finished part kept.
+   * token is forgotten first. Resolves "cancelled" with the finished part kept. `folder` is one that `save` has filled:
+   * blocks are read from there too.
    */
   prefill(
     tokens: Int32Array,
     onProgress?: (done: number, cached: number) => void,
+    folder?: string,
   ): Promise<"done" | "cancelled">;
   /**
    * Makes tokens: steps the pending token if there is one, samples, and so on. The last token sampled stays pending
@@ -177,6 +195,11 @@ export interface NativeSequence {
   logits(): Float32Array;
   /** Final-norm output of the last token; a copy of `[hiddenSize]`. */
   hidden(): Float32Array;
+  /**
+   * Has `folder`, which exists, hold the files of all full blocks; those that `previous` has are linked, not copied.
+   * @throws StorageError when a file cannot be written.
+   */
+  save(folder: string, previous?: string): Promise<"done" | "cancelled">;
   /** Benchmarks only: claims `length` tokens with made-up keys and values. */
   fillForBench(length: number): Promise<void>;
   /** Stops the running and queued calls of this sequence within two layers; they resolve as "cancelled". */
@@ -194,6 +217,10 @@ export interface NativeModel {
   memoryPlan(options: { capacity: number; sequences: number }): MemoryPlan;
   /** Ops started since load, for tests that count what runs after a cancel. */
   readonly opsStarted: number;
+  /** The plan's, with what else changes keys and values: instruction set, block format. */
+  readonly fingerprint: string;
+  /** Undefined without a directory. */
+  cacheStatus(): CacheStatus | undefined;
   /** Frees the model when its last call has ended; its sequences are disposed. */
   dispose(): Promise<void>;
 }

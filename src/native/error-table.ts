@@ -7,6 +7,7 @@ import {
   OutOfMemoryError,
   ShapeError,
   StateError,
+  StorageError,
 } from "../errors.ts";
 
 /** What the addon throws: `nativeCode` is the name in kernels/error.h, `fields` are the facts listed there. */
@@ -24,6 +25,7 @@ const table = {
   kDevice: ({ fields: [asked = "", ...present] }: NativeError) => new DeviceError(asked, present),
   kContext: ({ fields: [needed, capacity] }: NativeError) =>
     new ContextOverflowError(Number(needed), Number(capacity)),
+  kStorage: ({ fields: [path = "", reason = ""] }: NativeError) => new StorageError(path, reason),
   kState: ({ message }: NativeError) => new StateError(message),
 } satisfies Record<string, (error: NativeError) => MiniCpmError>;
 

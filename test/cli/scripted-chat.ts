@@ -124,6 +124,8 @@ class ScriptedSession implements Session {
     this.messages = this.messages.filter(({ role }) => role === "system");
   }
 
+  async save(): Promise<void> {}
+
   fork(): Session {
     throw new Error("A chat does not fork.");
   }

@@ -36,6 +36,7 @@ export class ScriptedModel implements NativeModel {
   readonly isa = "script";
   readonly threads = 1;
   readonly opsStarted = 0;
+  readonly fingerprint = "scripted";
   readonly sequences: ScriptedSequence[] = [];
   disposed = false;
   #answers = 0;
@@ -58,6 +59,8 @@ export class ScriptedModel implements NativeModel {
     return { mapped: 100, weights: 0, kv, activations: 0, total: 100 + kv };
   }
 
+  cacheStatus(): undefined {}
+
   async dispose(): Promise<void> {
     this.disposed = true;
     for (const sequence of this.sequences) sequence.dispose();
@@ -73,6 +76,7 @@ export class ScriptedSequence implements NativeSequence {
   /** Prefilled tokens, a list a call; and the options of every decode. */
   readonly prefills: number[][] = [];
   readonly decodes: DecodeOptions[] = [];
+  readonly saves: string[] = [];
   disposed = false;
   #tokens: number[] = [];
   #pending: number | undefined;
@@ -121,6 +125,13 @@ export class ScriptedSequence implements NativeSequence {
       this.#made = 0;
       this.#hasLogits = true;
       return "done";
+    });
+  }
+
+  save(folder: string): Promise<"done" | "cancelled"> {
+    return this.#queue(async () => {
+      this.saves.push(folder);
+      return "done" as const;
     });
   }
 

@@ -54,13 +54,13 @@ TEST("a prefix that was sealed is found again, but for its last token") {
        {std::pair{200, 192}, {193, 192}, {192, 128}, {64, 0}, {65, 64}}) {
     KvCache again(store, run_key("a"), 256);
     std::vector<int32_t> held;
-    CHECK(again.attach(held, counting(next)) == expected);
+    CHECK(again.attach(held, counting(next)).tokens == expected);
     CHECK(static_cast<int>(held.size()) == expected);
     if (expected > 0) CHECK(again.blocks()[0][0] == std::byte{7});
   }
   KvCache other_run(store, run_key("b"), 256);
   std::vector<int32_t> held;
-  CHECK(other_run.attach(held, counting(200)) == 0);
+  CHECK(other_run.attach(held, counting(200)).tokens == 0);
   CHECK(store.usage().promised == 4);
 }
 
@@ -72,7 +72,7 @@ TEST("an open block gives way to a stored one that begins alike") {
   KvCache second(store, run_key("a"), 256);
   std::vector<int32_t> begun;
   write(second, begun, counting(30), 9);
-  CHECK(second.attach(begun, counting(200, 30)) == 98);
+  CHECK(second.attach(begun, counting(200, 30)).tokens == 98);
   CHECK(begun == counting(128));
   CHECK(second.blocks()[1] == first.blocks()[1]);
   CHECK(store.usage().held == 2);
@@ -120,7 +120,7 @@ TEST("blocks nobody holds are dropped oldest first, at the budget") {
   const auto is_cached = [&](int i) {
     KvCache cache(store, run_key(""), 128);
     std::vector<int32_t> held;
-    return cache.attach(held, counting(65, 1000 * i)) == 64;
+    return cache.attach(held, counting(65, 1000 * i)).tokens == 64;
   };
   CHECK(!is_cached(0));
   CHECK(is_cached(1));
@@ -166,7 +166,8 @@ TEST("blocks and promises add up after random schedules") {
           if (!all.empty()) {
             const size_t more = std::min<size_t>(random() % 150, 512 - all[at].tokens.size());
             const std::vector<int32_t> next(more, static_cast<int32_t>(random() % 2));
-            const auto found = static_cast<size_t>(all[at].cache->attach(all[at].tokens, next));
+            const auto found =
+                static_cast<size_t>(all[at].cache->attach(all[at].tokens, next).tokens);
             all[at].tokens.insert(all[at].tokens.end(), next.begin() + static_cast<long>(found),
                                   next.end());
             all[at].cache->grow(static_cast<int64_t>(all[at].tokens.size()));
