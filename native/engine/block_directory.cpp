@@ -97,7 +97,12 @@ void BlockDirectory::main() {
 void BlockDirectory::write(KvBlock* block) {
   if (!status().problem.empty() || mark_used(block_path(folder_, block->key))) return;
   const std::span<const std::byte> bytes(block->memory.data(), block->memory.size());
-  const std::string problem = write_block_file(folder_, {block->parent, block->tokens}, bytes);
+  const BlockName name{block->parent, block->tokens};
+  std::string problem = write_block_file(folder_, name, bytes);
+  std::error_code error;
+  if (!problem.empty() && !files::exists(folder_, error) && os::make_private_folders(folder_)) {
+    problem = write_block_file(folder_, name, bytes);  // somebody had cleared the directory
+  }
   if (!problem.empty()) return end_writing(problem);
   {
     const std::lock_guard lock(mutex_);

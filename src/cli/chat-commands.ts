@@ -33,6 +33,8 @@ const commands: readonly ChatCommand[] = [
   { names: ["undo"], help: "forget the last message and its answer", run: undo },
   { names: ["retry"], help: "ask the last message again", run: retry },
   { names: ["drop"], argument: "N", help: "forget the N oldest turns, to make room", run: drop },
+  { names: ["save"], argument: "FOLDER", help: "keep the conversation on disk", run: save },
+  { names: ["load"], argument: "FOLDER", help: "go on with one that /save has kept", run: load },
   { names: ["stats"], help: "numbers of the last answer, context and memory", run: stats },
   { names: ["bye", "exit", "quit"], help: "leave (Ctrl-D too)", run: () => ({ type: "quit" }) },
 ];
@@ -143,6 +145,18 @@ function drop(chat: ChatState, argument: string): undefined {
   chat.session.dropOldest(count);
   if (count === turns) chat.lastAnswered = false;
   say(chat, `Forgotten: ${oldestTurns(count)}; ${messageCount(chat.session.messages)} left.`);
+}
+
+function save(chat: ChatState, path: string): Next | undefined {
+  if (path !== "") return { type: "save", path };
+  chat.terminal.say("/save takes a folder: where to keep the conversation.");
+  return;
+}
+
+function load(chat: ChatState, path: string): Next | undefined {
+  if (path !== "") return { type: "load", path };
+  chat.terminal.say("/load takes a folder that /save has made.");
+  return;
 }
 
 function stats(chat: ChatState): undefined {

@@ -2,6 +2,7 @@
 import { ContextOverflowError, type GenerateOptions, type Model, type Session } from "../index.ts";
 import { contextStatus, showAnswer } from "./answer.ts";
 import { runChatCommand } from "./chat-commands.ts";
+import { ChatKeeper, loadChat, saveChat } from "./chat-saving.ts";
 import type { ChatState, Next } from "./chat-state.ts";
 import { fullContextAdvice } from "./context-room.ts";
 import { exitCodes, isAbort, reportFailure } from "./failure.ts";
@@ -19,16 +20,20 @@ export interface ChatLoopOptions {
   readonly verbose: boolean;
   /** Somebody is typing: errors are told and the chat goes on. Else the first error ends it. */
   readonly interactive: boolean;
+  /** Where the conversation is kept after every answer; absent: nowhere. */
+  readonly keepIn?: string;
 }
 
 export class ChatLoop {
   private readonly chat: ChatState;
+  private readonly keeper: ChatKeeper | undefined;
   private running: AbortController | undefined;
   /** Ctrl-C pressed in a row. */
   private interrupts = 0;
 
   constructor(private readonly options: ChatLoopOptions) {
-    const { model, session, terminal, generate } = options;
+    const { model, session, terminal, generate, keepIn } = options;
+    this.keeper = keepIn === undefined ? undefined : new ChatKeeper(keepIn, model, terminal);
     this.chat = {
       model,
       session,
@@ -65,6 +70,7 @@ export class ChatLoop {
           : this.command(input.name, input.argument);
       if (next.type === "quit") return exitCodes.ok;
       if (next.type === "send") await this.send(next.text);
+      if (next.type === "save" || next.type === "load") await this.saveOrLoad(next.type, next.path);
     }
   }
 
@@ -74,6 +80,18 @@ export class ChatLoop {
     } catch (error) {
       this.fail(error);
       return { type: "prompt" };
+    }
+  }
+
+  private async saveOrLoad(type: "save" | "load", path: string): Promise<void> {
+    this.running = new AbortController();
+    try {
+      if (type === "save") await saveChat(this.chat, path);
+      else await loadChat(this.chat, path, this.running.signal);
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.running = undefined;
     }
   }
 
@@ -91,6 +109,7 @@ export class ChatLoop {
       const result = await showAnswer(run, terminal, { json, verbose, context });
       chat.lastAnswered = true;
       chat.lastResult = result;
+      await this.keeper?.keep(session);
       const full = session.contextUsed + 1 >= session.contextLength;
       if (result.finishReason === "length") {
         terminal.notice(

@@ -4,7 +4,8 @@ import type { Terminal } from "./terminal.ts";
 
 export interface ChatState {
   readonly model: Model;
-  readonly session: Session;
+  /** Another one after /load. */
+  session: Session;
   readonly terminal: Terminal;
   /** What /set changes. */
   options: GenerateOptions;
@@ -19,4 +20,5 @@ export interface ChatState {
 export type Next =
   | { readonly type: "prompt" }
   | { readonly type: "send"; readonly text: string }
+  | { readonly type: "save" | "load"; readonly path: string }
   | { readonly type: "quit" };

@@ -3,6 +3,7 @@ import type { ReadStream, WriteStream } from "node:tty";
 import type { Command } from "commander";
 import { completeChatLine } from "./chat-commands.ts";
 import { ChatLoop } from "./chat-loop.ts";
+import { loadAloudSession } from "./chat-saving.ts";
 import {
   type AnswerOptions,
   addGenerateOptions,
@@ -12,7 +13,9 @@ import {
   generateOptions,
   loadOptions,
 } from "./command-options.ts";
-import { exitCodes } from "./failure.ts";
+import { withDocuments } from "./documents.ts";
+import { exitCodes, UsageError } from "./failure.ts";
+import { cacheFolder, lastChatFolder } from "./folders.ts";
 import { History, historyPath } from "./history.ts";
 import { LineEditor } from "./line-editor.ts";
 import { type LineSource, PipedLines } from "./line-source.ts";
@@ -25,6 +28,10 @@ interface ChatOptions extends AnswerOptions {
   readonly prompt?: string;
   readonly system?: string;
   readonly history: boolean;
+  readonly cache: boolean;
+  readonly with?: readonly string[];
+  /** true: the last chat. */
+  readonly resume?: string | true;
 }
 
 export function addChatCommand(program: Command, terminal: Terminal): void {
@@ -41,7 +48,10 @@ export function addChatCommand(program: Command, terminal: Terminal): void {
     )
     .option("-p, --prompt <text>", 'answer this and leave; "-" reads it from stdin')
     .option("-s, --system <text>", "instructions that stand before the conversation")
-    .option("--no-history", "neither read nor write the history of typed messages");
+    .option("--with <file...>", "documents to talk about, put before the instructions (MODEL goes before)")
+    .option("--resume [folder]", "go on with the last chat, or with one that /save has kept")
+    .option("--no-cache", "neither read nor write keys and values in the cache folder")
+    .option("--no-history", "keep neither the typed messages nor this chat");
   addOutputOptions(command, "every event as a JSON line");
   addGenerateOptions(addLoadOptions(command));
   command.action(async (model: string | undefined, options: ChatOptions) => {
@@ -50,11 +60,19 @@ export function addChatCommand(program: Command, terminal: Terminal): void {
   });
 }
 
-async function chat(
-  reference: string | undefined,
-  options: ChatOptions,
-  terminal: Terminal,
-): Promise<number> {
+async function chat(reference: string | undefined, given: ChatOptions, terminal: Terminal): Promise<number> {
+  const system = withDocuments(given.with ?? [], given.system);
+  const options = {
+    ...given,
+    ...(system !== undefined && { system }),
+    cacheDir: given.cache ? cacheFolder() : undefined,
+  };
+  const { resume } = options;
+  if (resume !== undefined && (system !== undefined || options.prompt !== undefined)) {
+    throw new UsageError(
+      "--resume goes on with a conversation as it is: without --system, --with and --prompt.",
+    );
+  }
   if (options.prompt !== undefined) {
     const prompt = options.prompt === "-" ? await readStdin() : options.prompt;
     return answerOnce(reference, prompt, options, terminal);
@@ -64,7 +82,10 @@ async function chat(
     { ...loadOptions(options), verbose: options.verbose },
     terminal,
   );
-  await using session = model.createSession({ system: options.system });
+  const session =
+    resume === undefined
+      ? model.createSession({ system })
+      : await loadAloudSession(model, resume === true ? lastChatFolder() : resume, terminal);
   const interactive = Boolean(process.stdin.isTTY && process.stderr.isTTY);
   const loop = new ChatLoop({
     model,
@@ -75,6 +96,7 @@ async function chat(
     json: Boolean(options.json),
     verbose: Boolean(options.verbose),
     interactive,
+    ...((interactive || resume !== undefined) && options.history && { keepIn: lastChatFolder() }),
   });
   const source = interactive ? lineEditor(options, loop, terminal) : new PipedLines(process.stdin);
   process.on("SIGINT", loop.interrupt);

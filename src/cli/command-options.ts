@@ -14,12 +14,14 @@ export interface OutputOptions {
 /** Parsed flags of a command that answers. */
 export interface AnswerOptions extends OutputOptions, LoadFlags, GenerateOptions {}
 
-interface LoadFlags {
+export interface LoadFlags {
   readonly contextLength?: number | "auto";
   readonly threads?: number;
   readonly device?: NonNullable<LoadOptions["device"]>;
   readonly kvType?: NonNullable<LoadOptions["kvType"]>;
   readonly activations?: NonNullable<LoadOptions["activations"]>;
+  /** No flag of its own: commands that keep what they read set it. */
+  readonly cacheDir?: string | undefined;
 }
 
 export function addOutputOptions(command: Command, json: string): Command {
@@ -69,8 +71,8 @@ export function addGenerateOptions(command: Command): Command {
 }
 
 export function loadOptions(options: LoadFlags): LoadOptions {
-  const { contextLength, threads, device, kvType, activations } = options;
-  return { contextLength, threads, device, kvType, activations };
+  const { contextLength, threads, device, kvType, activations, cacheDir } = options;
+  return { contextLength, threads, device, kvType, activations, cacheDir };
 }
 
 export function generateOptions(options: GenerateOptions): GenerateOptions {

@@ -1,9 +1,11 @@
 /** The command line as a whole: every command, and what is the same for all of them. */
 import { Command } from "commander";
+import { addCacheCommand } from "./cache.ts";
 import { addChatCommand } from "./chat.ts";
 import { addCompleteCommand } from "./complete.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addInspectCommand } from "./inspect.ts";
+import { addReadCommand } from "./read.ts";
 import { addRunCommand } from "./run.ts";
 import type { Terminal } from "./terminal.ts";
 import { addTokenizeCommand } from "./tokenize.ts";
@@ -24,6 +26,8 @@ export function createProgram(terminal: Terminal, version: string): Command {
     addChatCommand,
     addRunCommand,
     addCompleteCommand,
+    addReadCommand,
+    addCacheCommand,
     addTokenizeCommand,
     addInspectCommand,
   ]) {

@@ -1,6 +1,6 @@
 /** Runs the built command line in a child process. */
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestAPI } from "vitest";
@@ -55,10 +55,21 @@ export function minicpm(words: readonly string[], options: RunOptions = {}): Pro
   });
 }
 
+let folder = "";
+
+/** Folders for what the program keeps, gone with this process: the user's own stay as they are. */
+function ownFolders(): NodeJS.ProcessEnv {
+  if (folder === "") {
+    folder = mkdtempSync(join(tmpdir(), "minicpm-cli-"));
+    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  }
+  return { XDG_CACHE_HOME: join(folder, "cache"), XDG_STATE_HOME: join(folder, "state") };
+}
+
 /** The environment of a child: ours without what changes the program's ways. */
 export function childEnvironment(env: RunOptions["env"] = {}): NodeJS.ProcessEnv {
   const { MINICPM_MODELS, MINICPM_BINARY, MINICPM_CPU, NO_COLOR, FORCE_COLOR, ...rest } = process.env;
-  return { ...rest, ...env };
+  return { ...rest, ...ownFolders(), ...env };
 }
 
 /** dist/cli/main.js, compiled now if it is older than its sources. */

@@ -205,6 +205,20 @@ TEST("unfinished files of processes that are gone are removed, those of the livi
   CHECK(folder.blocks().size() == 1);
 }
 
+TEST("a directory that is cleared while it is in use is filled again") {
+  const TemporaryFolder folder;
+  BlockStore store(kLayout, 0);
+  BlockDirectory directory(store, {folder.path, 1 << 30}, "print");
+  files::remove_all(folder.path + "/print");
+  store.reserve(1);
+  KvBlock* block = store.seal(store.take(), name_of(0).parent, name_of(0).tokens);
+  directory.offer(block);
+  store.drop(block);
+  directory.flush();
+  CHECK(directory.status().written == 1);
+  CHECK(directory.status().problem.empty());
+}
+
 TEST("where no file can be written a run goes on, and the status says why") {
   const TemporaryFolder folder;
   const std::string occupied = folder.path + "/occupied";
