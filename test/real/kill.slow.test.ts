@@ -1,0 +1,110 @@
+/**
+ * kill -9 at random moments of save, cache write and read: what was saved before still loads, nothing half-written ever
+ * does. MINICPM_KILLS says how often (`npm run test:kill`: 200).
+ */
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { loadModel } from "../../src/index.ts";
+import { builtMain, testNative } from "../cli/cli-process.ts";
+import { root } from "../needs.ts";
+// @ts-expect-error plain JavaScript, for the child too
+import { textOf } from "./children/texts.mjs";
+
+const kills = Number(process.env.MINICPM_KILLS ?? 10);
+const keeper = join(root, "test/real/children/keeper.mjs");
+
+/** Numbers in [0, 1): mulberry32, so that a failure can be had again as far as time allows. */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Runs the keeper until `ms` after it is ready, then kills it. @returns the lines it told */
+function keepFor(ms: number, words: readonly string[]): Promise<string[]> {
+  builtMain();
+  const child = spawn(process.execPath, [keeper, ...words], { stdio: ["ignore", "pipe", "inherit"] });
+  let told = "";
+  let waiting = false;
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    told += text;
+    if (waiting) return;
+    waiting = true;
+    setTimeout(() => child.kill("SIGKILL"), ms);
+  });
+  return new Promise((resolve, reject) => {
+    child.on("close", (_, signal) => {
+      if (signal === "SIGKILL") resolve(told.split("\n").slice(0, -1));
+      else reject(new Error(`The keeper ended by itself after ${JSON.stringify(told)}`));
+    });
+  });
+}
+
+async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "minicpm-kill-"));
+  try {
+    await use(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+testNative(`a session survives ${kills} kills while it is saved, with all its blocks`, () =>
+  inFolder(async (folder) => {
+    const random = seeded(1);
+    const talk = join(folder, "talk");
+    await using model = await loadModel("tiny", { cacheBytes: 0 });
+    let saved = 0;
+    for (let kill = 0; kill < kills; kill++) {
+      const told = await keepFor(300 * random(), ["save", folder, "0"]);
+      saved += told.filter((line) => line.startsWith("saved ")).length;
+      if (saved === 0) continue; // never saved: nothing to lose
+      let last = { cached: 0, total: 0 };
+      await using session = await model.loadSession(talk, {
+        onProgress: (progress) => {
+          last = progress;
+        },
+      });
+      expect(session.messages[0]?.content).toBe(textOf(0));
+      expect(session.messages.length % 2).toBe(1);
+      expect(last.total).toBeGreaterThan(64);
+      expect(last.cached).toBe(Math.floor((last.total - 1) / 64) * 64);
+      const next = await session.send("And?", { temperature: 0, maxTokens: 8 });
+      expect(next.usage.cached).toBeGreaterThan(0);
+    }
+    expect(saved).toBeGreaterThan(0);
+  }),
+);
+
+testNative(`what was read survives ${kills} kills, and no half of a block is taken for a whole one`, () =>
+  inFolder(async (folder) => {
+    const random = seeded(2);
+    const read = new Set<number>();
+    for (let kill = 0; kill < kills; kill++) {
+      const told = await keepFor(200 * random(), ["read", folder, String(1000 * kill)]);
+      for (const line of told) if (line.startsWith("read ")) read.add(Number(line.slice(5)));
+    }
+    expect(read.size).toBeGreaterThan(0);
+    await using model = await loadModel("tiny", { cacheBytes: 0, cacheDir: join(folder, "cache") });
+    await using plain = await loadModel("tiny", { cacheBytes: 0 });
+    for (const [index, text] of [...read].entries()) {
+      const messages = [{ role: "system", content: textOf(text) } as const];
+      const { total, cached } = await model.read(messages);
+      expect(cached).toBe(Math.floor((total - 1) / 64) * 64);
+      if (index % 50 > 0) continue;
+      const ask = [...messages, { role: "user", content: "Well?" } as const];
+      const options = { temperature: 0, maxTokens: 16, ignoreEos: true };
+      expect((await model.chat(ask, options)).text).toBe((await plain.chat(ask, options)).text);
+    }
+    expect(model.cacheStatus()).toMatchObject({ wrong: 0, problem: "" });
+    const names = readdirSync(join(folder, "cache"), { recursive: true, encoding: "utf8" });
+    expect(names.filter((name) => name.endsWith(".kv")).length).toBeGreaterThanOrEqual(read.size);
+  }),
+);
