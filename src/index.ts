@@ -3,7 +3,7 @@ export type { GenerateOptions } from "./chat/generate-options.ts";
 export type { Generation, GenerationEvent } from "./chat/generation.ts";
 export { type LoadOptions, type LoadProgress, loadModel } from "./chat/load-model.ts";
 export type { Message } from "./chat/message.ts";
-export type { Model, ModelInfo } from "./chat/model.ts";
+export type { EmbedOptions, Model, ModelInfo } from "./chat/model.ts";
 export type { ModelMemory } from "./chat/model-memory.ts";
 export type { FinishReason, Result, Stats, TokenLogprob, Usage } from "./chat/result.ts";
 export type { Session, SessionOptions } from "./chat/session.ts";

@@ -65,20 +65,20 @@ class PromiseListener : public WorkListener {
     });
   }
 
-  void finished(Outcome outcome, std::span<const float> scores) override {
+  void finished(Outcome outcome, std::span<const float> numbers) override {
     if (outcome == Outcome::cancelled && resolution_ != Resolution::outcome) {
       return failed(Error(ErrorCode::kState, "The call was cancelled."));
     }
-    std::vector<float> owned_scores(scores.begin(), scores.end());
+    std::vector<float> owned(numbers.begin(), numbers.end());
     mailbox_.post([&mailbox = mailbox_, call = call_, outcome, resolution = resolution_,
-                   sampled = sampled_, owned_scores = std::move(owned_scores)](Napi::Env env) {
+                   sampled = sampled_, owned = std::move(owned)](Napi::Env env) {
       switch (resolution) {
         case Resolution::outcome:
           return mailbox.resolve(call, Napi::String::New(env, std::string(name_of(outcome))));
         case Resolution::token_event:
           return mailbox.resolve(call, to_js(env, *sampled));
-        case Resolution::scores:
-          return mailbox.resolve(call, copy_to_js<Napi::Float32Array>(env, owned_scores));
+        case Resolution::numbers:
+          return mailbox.resolve(call, copy_to_js<Napi::Float32Array>(env, owned));
       }
     });
   }

@@ -11,7 +11,7 @@
 namespace minicpm {
 
 /// How a finished call resolves.
-enum class Resolution { outcome, token_event, scores };
+enum class Resolution { outcome, token_event, numbers };
 
 /// Queues `what` on the sequence and returns its promise. `callback` hears progress (a number) or
 /// token events.

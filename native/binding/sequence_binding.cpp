@@ -29,6 +29,7 @@ Napi::Function SequenceBinding::define(Napi::Env env) {
                          InstanceMethod<&SequenceBinding::step>("step"),
                          InstanceMethod<&SequenceBinding::sample>("sample"),
                          InstanceMethod<&SequenceBinding::score>("score"),
+                         InstanceMethod<&SequenceBinding::mean_hidden>("meanHidden"),
                          InstanceMethod<&SequenceBinding::logits>("logits"),
                          InstanceMethod<&SequenceBinding::hidden>("hidden"),
                          InstanceMethod<&SequenceBinding::fill_for_bench>("fillForBench"),
@@ -103,8 +104,18 @@ Napi::Value SequenceBinding::sample(const Napi::CallbackInfo& info) {
 
 // score(tokens): Promise<Float32Array>
 Napi::Value SequenceBinding::score(const Napi::CallbackInfo& info) {
-  PrefillWork work{.tokens = read_tokens(info[0], "tokens", vocab_size_), .score = true};
-  return run_on(*sequence_, Value(), std::move(work), info.Env().Undefined(), Resolution::scores);
+  return prefill_for_numbers(info, PrefillWork::Also::log_probs);
+}
+
+// meanHidden(tokens): Promise<Float32Array>
+Napi::Value SequenceBinding::mean_hidden(const Napi::CallbackInfo& info) {
+  return prefill_for_numbers(info, PrefillWork::Also::mean_hidden);
+}
+
+Napi::Value SequenceBinding::prefill_for_numbers(const Napi::CallbackInfo& info,
+                                                 PrefillWork::Also also) {
+  PrefillWork work{.tokens = read_tokens(info[0], "tokens", vocab_size_), .also = also};
+  return run_on(*sequence_, Value(), std::move(work), info.Env().Undefined(), Resolution::numbers);
 }
 
 Napi::Value SequenceBinding::logits(const Napi::CallbackInfo& info) {

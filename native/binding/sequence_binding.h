@@ -27,6 +27,8 @@ class SequenceBinding : public Napi::ObjectWrap<SequenceBinding> {
   ~SequenceBinding() override;
 
  private:
+  Napi::Value prefill_for_numbers(const Napi::CallbackInfo& info, PrefillWork::Also also);
+
   Napi::Value length(const Napi::CallbackInfo& info);
   Napi::Value capacity(const Napi::CallbackInfo& info);
   Napi::Value tokens(const Napi::CallbackInfo& info);
@@ -35,6 +37,7 @@ class SequenceBinding : public Napi::ObjectWrap<SequenceBinding> {
   Napi::Value step(const Napi::CallbackInfo& info);
   Napi::Value sample(const Napi::CallbackInfo& info);
   Napi::Value score(const Napi::CallbackInfo& info);
+  Napi::Value mean_hidden(const Napi::CallbackInfo& info);
   Napi::Value logits(const Napi::CallbackInfo& info);
   Napi::Value hidden(const Napi::CallbackInfo& info);
   Napi::Value fill_for_bench(const Napi::CallbackInfo& info);

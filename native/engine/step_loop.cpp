@@ -154,7 +154,8 @@ void StepLoop::prefill_slice() {
 
 void StepLoop::run_slice(Sequence& sequence, PrefillWork& work) {
   SequenceState& state = *sequence.state_;
-  if (!work.score) attach_prefix(sequence, work);
+  using Also = PrefillWork::Also;
+  if (work.also == Also::nothing) attach_prefix(sequence, work);
   const size_t left = work.tokens.size() - work.done;
   if (left == 0) return finish(sequence, Outcome::done);
 
@@ -167,7 +168,8 @@ void StepLoop::run_slice(Sequence& sequence, PrefillWork& work) {
     state.kv.truncate(state.length());
     return finish(sequence, Outcome::cancelled);
   }
-  if (work.score) score_slice(sequence, work, rows);
+  if (work.also == Also::log_probs) score_slice(sequence, work, rows);
+  if (work.also == Also::mean_hidden) pool_slice(work, rows);
   state.tokens.insert(state.tokens.end(), slice.begin(), slice.end());
   state.kv.seal(state.tokens);
   state.has_logits = false;
@@ -202,16 +204,16 @@ void StepLoop::attach_prefix(Sequence& sequence, PrefillWork& work) {
 /// Log-probabilities of the slice's tokens, each under the row before it.
 void StepLoop::score_slice(Sequence& sequence, PrefillWork& work, int rows) {
   const SequenceState& state = *sequence.state_;
-  work.scores.resize(work.tokens.size());
+  work.numbers.resize(work.tokens.size());
   const auto score = [&](const Tensor& logits, size_t first_target) {
     backend_.run(LogProb{
-        .y = {work.scores.data() + first_target, DType::f32, 1, logits.rows},
+        .y = {work.numbers.data() + first_target, DType::f32, 1, logits.rows},
         .logits = logits,
         .targets = {work.tokens.data() + first_target, DType::i32, 1, logits.rows},
     });
   };
   if (work.done == 0) {
-    work.scores[0] = std::numeric_limits<float>::quiet_NaN();
+    work.numbers[0] = std::numeric_limits<float>::quiet_NaN();
     if (state.has_logits) {
       score({state.logits().data(), DType::f32, 1, static_cast<int64_t>(state.vocab_size)}, 0);
     }
@@ -225,6 +227,21 @@ void StepLoop::score_slice(Sequence& sequence, PrefillWork& work, int rows) {
     if (targets == 0) return;
     for (size_t i = 0; i < targets; ++i) chunk[i] = begin + static_cast<int32_t>(i);
     score(forward_.head({chunk, targets}).logits, target);
+  }
+}
+
+/// Adds the slice's share to the mean of all hidden states.
+void StepLoop::pool_slice(PrefillWork& work, int rows) {
+  int32_t chunk[MiniCpm4::kHeadRows];
+  for (int begin = 0; begin < rows; begin += MiniCpm4::kHeadRows) {
+    const int count = std::min(rows - begin, MiniCpm4::kHeadRows);
+    for (int i = 0; i < count; ++i) chunk[i] = begin + i;
+    const Tensor hidden = forward_.hidden({chunk, static_cast<size_t>(count)});
+    work.numbers.resize(static_cast<size_t>(hidden.columns));
+    for (int64_t i = 0; i < hidden.rows * hidden.columns; ++i) {
+      work.numbers[static_cast<size_t>(i % hidden.columns)] +=
+          hidden.as<float>()[i] / static_cast<float>(work.tokens.size());
+    }
   }
 }
 
@@ -415,7 +432,7 @@ void StepLoop::finish(Sequence& sequence, Outcome outcome) {
       take_current(sequence);  // from here on the caller's thread may use the sequence
   const auto* prefill = std::get_if<PrefillWork>(&work.what);
   work.listener->finished(
-      outcome, prefill ? std::span<const float>(prefill->scores) : std::span<const float>());
+      outcome, prefill ? std::span<const float>(prefill->numbers) : std::span<const float>());
 }
 
 void StepLoop::fail(Sequence& sequence, const Error& error) {

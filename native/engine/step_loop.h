@@ -42,6 +42,7 @@ class StepLoop {
   void attach_prefix(Sequence& sequence, PrefillWork& work);
   void run_slice(Sequence& sequence, PrefillWork& work);
   void score_slice(Sequence& sequence, PrefillWork& work, int rows);
+  void pool_slice(PrefillWork& work, int rows);
   void decode_step();
   void step_pending();
   void decode_token(Sequence& sequence, DecodeWork& work);

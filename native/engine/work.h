@@ -32,13 +32,17 @@ struct SamplingOptions {
   }
 };
 
-/// Appends tokens, in slices. With `score`, also the log-probability of each.
+/// Appends tokens, in slices. Logits of the last are ready afterwards; on request, something of
+/// every one.
 struct PrefillWork {
+  enum class Also { nothing, log_probs, mean_hidden };
+
   std::vector<int32_t> tokens;
-  bool score = false;
+  Also also = Also::nothing;
   size_t done = 0;
-  size_t cached = 0;          // of done: found in the block store instead of computed
-  std::vector<float> scores;  // [tokens]
+  size_t cached = 0;  // of done: found in the block store instead of computed
+  std::vector<float>
+      numbers;  // log-probabilities [tokens], or the mean of the hidden states [hidden]
 };
 
 /// Makes tokens one by one: steps the pending one if there is one, samples, emits.
@@ -95,7 +99,8 @@ class WorkListener {
   /// Tokens of a prefill that are held, `cached` of them found in the block store.
   virtual void progress(int64_t /*done*/, int64_t /*cached*/) {}
   virtual void tokens(const TokenEvent& /*event*/) {}
-  virtual void finished(Outcome outcome, std::span<const float> scores) = 0;
+  /// `numbers` are the prefill's, where it makes some.
+  virtual void finished(Outcome outcome, std::span<const float> numbers) = 0;
   virtual void failed(const Error& error) = 0;
 };
 

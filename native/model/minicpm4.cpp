@@ -133,16 +133,21 @@ void MiniCpm4::fill(const Batch& batch) {
   }
 }
 
-MiniCpm4::Head MiniCpm4::head(std::span<const int32_t> rows) {
+Tensor MiniCpm4::hidden(std::span<const int32_t> rows) {
   const auto count = static_cast<int64_t>(rows.size());
   const Tensor indices{a_.head_rows.data, DType::i32, 1, count};
   std::memcpy(indices.data, rows.data(), rows.size_bytes());
-  const Tensor hidden = a_.hidden.slice(0, count), logits = a_.logits.slice(0, count);
+  const Tensor hidden = a_.hidden.slice(0, count);
 
   start(Embed{.y = hidden, .tokens = indices, .table = a_.h, .scale = 1});  // picks rows of h
   start(RmsNorm{.y = hidden, .x = hidden, .weight = norm_, .eps = config_.rms_norm_eps});
-  start(Linear{.y = logits, .x = hidden, .weight = head_, .scale = config_.logit_scale});
-  return {hidden, logits};
+  return hidden;
+}
+
+MiniCpm4::Head MiniCpm4::head(std::span<const int32_t> rows) {
+  const Tensor normed = hidden(rows), logits = a_.logits.slice(0, normed.rows);
+  start(Linear{.y = logits, .x = normed, .weight = head_, .scale = config_.logit_scale});
+  return {normed, logits};
 }
 
 }  // namespace minicpm

@@ -50,6 +50,8 @@ class MiniCpm4 {
     Tensor logits;  // [rows, vocabulary], f32
   };
   Head head(std::span<const int32_t> rows);
+  /// The same without the head: [rows, hidden], f32.
+  Tensor hidden(std::span<const int32_t> rows);
 
   /// Ops started since construction.
   int64_t ops_started() const { return ops_; }

@@ -1,5 +1,5 @@
 import { Sequence } from "../engine/sequence.ts";
-import { OptionError, StateError } from "../errors.ts";
+import { ContextOverflowError, OptionError, StateError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { KvType, NativeDevice, NativeModel } from "../native/binding.ts";
@@ -44,6 +44,10 @@ export interface ModelInfo {
   readonly notices: readonly string[];
 }
 
+export interface EmbedOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** A loaded model. */
 export interface Model extends AsyncDisposable {
   readonly info: ModelInfo;
@@ -52,6 +56,14 @@ export interface Model extends AsyncDisposable {
   chat(messages: readonly Message[], options?: GenerateOptions): Generation;
   /** Goes on with a text (bos is put before it where the tokenizer says so) or with tokens (used as they are). */
   complete(prompt: string | Int32Array, options?: GenerateOptions): Generation;
+  /**
+   * One vector of length 1 a text, `[hiddenSize]`: the mean of the final hidden states. Texts with like meaning have a
+   * high dot product. A model made for chat is no embedding model: expect rough neighbourhoods.
+   *
+   * @throws ContextOverflowError for a text that does not fit, OptionError for an empty one, AbortError.
+   */
+  embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
+  embed(texts: readonly string[], options?: EmbedOptions): Promise<Float32Array[]>;
   /** @throws OutOfMemoryError, OptionError, StateError when the model is closed. */
   createSession(options?: SessionOptions): Session;
   /** Aborts what runs, closes the sessions and frees the memory. A second call does nothing. */
@@ -91,6 +103,30 @@ export class LocalModel implements Model {
 
   complete(prompt: string | Int32Array, options: GenerateOptions = {}): Generation {
     return this.#start(options, () => ({ prompt: this.#promptTokens(prompt), thinking: "none", options }));
+  }
+
+  embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
+  embed(texts: readonly string[], options?: EmbedOptions): Promise<Float32Array[]>;
+  async embed(
+    texts: string | readonly string[],
+    { signal }: EmbedOptions = {},
+  ): Promise<Float32Array | Float32Array[]> {
+    const prompts = [texts].flat().map((text) => this.#promptTokens(text));
+    const empty = prompts.findIndex((tokens) => tokens.length === 0);
+    if (empty >= 0) throw new OptionError("text", "not empty", [texts].flat()[empty]);
+    const longest = Math.max(0, ...prompts.map((tokens) => tokens.length));
+    const capacity = this.info.contextLength;
+    if (longest > capacity) throw new ContextOverflowError(longest, capacity);
+    const vectors: Float32Array[] = [];
+    for (const prompt of prompts) {
+      const sequence = this.#createSequence(prompt.length);
+      try {
+        vectors.push(unit(await sequence.meanHidden(prompt, { signal })));
+      } finally {
+        sequence.dispose();
+      }
+    }
+    return typeof texts === "string" ? (vectors[0] as Float32Array) : vectors;
   }
 
   createSession(options: SessionOptions = {}): Session {
@@ -148,4 +184,10 @@ export class LocalModel implements Model {
     await Promise.all([...this.#sessions].map((session) => session.close()));
     await this.#parts.native.dispose();
   }
+}
+
+/** The vector scaled to length 1; a zero vector stays. */
+function unit(vector: Float32Array): Float32Array {
+  const length = Math.hypot(...vector);
+  return length > 0 ? vector.map((value) => value / length) : vector;
 }

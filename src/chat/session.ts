@@ -7,6 +7,7 @@ import { checkMessages, type Message } from "./message.ts";
 import type { Result } from "./result.ts";
 import { Runs } from "./runs.ts";
 import type { ChatTemplate } from "./template.ts";
+import { Transcript } from "./transcript.ts";
 import { Turns } from "./turns.ts";
 
 export interface SessionOptions {
@@ -61,6 +62,7 @@ export class SequenceSession implements Session {
   readonly #turns = new Turns();
   readonly #runs = new Runs();
   readonly #open: Set<SequenceSession>;
+  #transcript: Transcript;
   #messages: readonly Message[] = [];
   /** Tokens that #messages take; undefined until counted. */
   #used: number | undefined = 0;
@@ -78,6 +80,7 @@ export class SequenceSession implements Session {
     this.#template = template;
     this.#sequence = sequence;
     this.#open = open;
+    this.#transcript = new Transcript(voice.tokenizer);
     if (system !== undefined && messages[0]?.role === "system") {
       throw new OptionError("system", "left out where messages begin with a system message", system);
     }
@@ -128,7 +131,10 @@ export class SequenceSession implements Session {
 
   fork(): Session {
     const messages = this.#idle();
-    return new SequenceSession(this.#voice, this.#template, this.#sequence.fork(), { messages }, this.#open);
+    const sequence = this.#sequence.fork();
+    const session = new SequenceSession(this.#voice, this.#template, sequence, { messages }, this.#open);
+    session.#transcript = this.#transcript.copy();
+    return session;
   }
 
   close(): Promise<void> {
@@ -148,13 +154,15 @@ export class SequenceSession implements Session {
   ): Promise<Result> {
     this.#refuseClosed();
     const messages = [...this.#messages, message];
-    const { tokens: prompt, opensThought } = this.#template.encode(messages, {
-      addGenerationPrompt: true,
-      thinking: options.thinking,
-    });
-    const thinking = opensThought ? "opened" : "possible";
-    const result = await answer(this.#voice, this.#sequence, { prompt, thinking, options }, emit, signal);
+    const render = { addGenerationPrompt: true, thinking: options.thinking };
+    const prompt = this.#template.encode(messages, render, this.#transcript);
+    const thinking = prompt.opensThought ? "opened" : "possible";
+    const question = { prompt: prompt.tokens, thinking, options } as const;
+    const result = await answer(this.#voice, this.#sequence, question, emit, signal);
     this.#remember([...messages, replyMessage(result)], this.#sequence.length);
+    // Thoughts are left out of later turns, and a stop text of the answer: then it is not what the tokens say.
+    const whole = this.#voice.tokenizer.decode(result.tokens) === result.text;
+    if (whole && result.thinking === undefined) this.#transcript.add(prompt, result);
     return result;
   }
 
@@ -188,7 +196,8 @@ export class SequenceSession implements Session {
 
   #count(): number {
     if (this.#messages.length === 0) return 0;
-    return this.#template.encode(this.#messages, { addGenerationPrompt: false }).tokens.length;
+    const render = { addGenerationPrompt: false };
+    return this.#template.encode(this.#messages, render, this.#transcript).tokens.length;
   }
 
   async #close(): Promise<void> {

@@ -5,6 +5,7 @@ import { chatMl } from "./chat-ml.ts";
 import { TextGuard } from "./guarded-text.ts";
 import { checkMessages, type Message } from "./message.ts";
 import { thinkStart } from "./thinking.ts";
+import { Transcript } from "./transcript.ts";
 
 export interface ChatTemplateOptions {
   /** The Jinja text; absent: ChatML. */
@@ -24,6 +25,7 @@ export interface RenderOptions {
 
 /** Messages as the tokens that the model was trained to read. */
 export interface Prompt {
+  readonly text: string;
   readonly tokens: Int32Array;
   /** The prompt ends with `<think>`: the answer begins inside a thought. */
   readonly opensThought: boolean;
@@ -51,15 +53,20 @@ export class ChatTemplate {
 
   /**
    * The prompt of a conversation. Special tokens come from the template alone; bos comes first where the tokenizer or
-   * the template wants it, once.
+   * the template wants it, once. Answers that `transcript` remembers keep the tokens they were made of.
    *
    * @throws OptionError for what is no message, TemplateError where the template refuses them.
    */
-  encode(messages: readonly Message[], options: RenderOptions): Prompt {
+  encode(
+    messages: readonly Message[],
+    options: RenderOptions,
+    transcript = new Transcript(this.#tokenizer),
+  ): Prompt {
     const pieces = this.render(messages, options);
     const text = pieces.map((piece) => piece.text).join("");
     return {
-      tokens: this.#tokenizer.encodeTemplate(pieces, { bos: true }),
+      text,
+      tokens: transcript.encode(pieces),
       opensThought: options.addGenerationPrompt && text.trimEnd().endsWith(thinkStart),
     };
   }

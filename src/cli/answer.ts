@@ -9,18 +9,21 @@ export interface ShowOptions {
   readonly json?: boolean | undefined;
   /** A line with all the numbers after the answer. */
   readonly verbose?: boolean | undefined;
+  /** What stands before the prefill's percentage: the context used so far. */
+  readonly context?: (() => string) | undefined;
 }
 
 /** @throws what the run throws: AbortError on Ctrl-C, after the line has been ended. */
 export async function showAnswer(
   generation: Generation,
   terminal: Terminal,
-  { json, verbose }: ShowOptions = {},
+  { json, verbose, context }: ShowOptions = {},
 ): Promise<Result> {
   try {
     for await (const event of generation.events()) {
       if (event.type === "prefill" && event.done < event.total) {
-        terminal.status.show(prefillStatus(event.done, event.total));
+        const before = context ? `${context()} · ` : "";
+        terminal.status.show(before + prefillStatus(event.done, event.total));
       }
       if (json) terminal.json(event);
       else if (event.type === "thinking") terminal.thinking(event.delta);

@@ -4,7 +4,6 @@ import { contextStatus, statsLine } from "./answer.ts";
 import type { ChatState, Next } from "./chat-state.ts";
 import { messageCount, oldestTurns, turnCount } from "./context-room.ts";
 import { fitWidth } from "./display-width.ts";
-import { printable } from "./printable.ts";
 import { formatBytes } from "./quantities.ts";
 import { SettingError, settingOf, settings, shownValue } from "./settings.ts";
 import { tableLines } from "./table.ts";
@@ -162,7 +161,7 @@ function stats(chat: ChatState): undefined {
 }
 
 function say({ terminal }: Pick<ChatState, "terminal">, text: string): void {
-  terminal.message(terminal.style.dim(printable(text)));
+  terminal.say(text);
 }
 
 function excerpt(text: string): string {

@@ -40,11 +40,11 @@ export class ChatLoop {
     };
   }
 
-  /** Ctrl-C while nobody reads a line: stops the answer; once more, and the process ends. */
+  /** Ctrl-C while no line is edited: stops the answer; once more, or over a pipe, and the process ends. */
   readonly interrupt = (): void => {
     this.interrupts++;
     if (this.running && !this.running.signal.aborted) this.running.abort();
-    else if (this.interrupts > 1) process.exit(exitCodes.interrupted);
+    else if (this.interrupts > 1 || !this.options.interactive) process.exit(exitCodes.interrupted);
   };
 
   /** @returns the exit code. */

@@ -12,6 +12,7 @@ import {
   generateOptions,
   loadOptions,
 } from "./command-options.ts";
+import { exitCodes } from "./failure.ts";
 import { History, historyPath } from "./history.ts";
 import { LineEditor } from "./line-editor.ts";
 import { type LineSource, PipedLines } from "./line-source.ts";
@@ -77,6 +78,9 @@ async function chat(
   });
   const source = interactive ? lineEditor(options, loop, terminal) : new PipedLines(process.stdin);
   process.on("SIGINT", loop.interrupt);
+  // By process.exit the terminal is given back as it was.
+  process.once("SIGTERM", () => process.exit(exitCodes.terminated));
+  process.once("SIGHUP", () => process.exit(exitCodes.hungUp));
   try {
     return await loop.run(source);
   } finally {

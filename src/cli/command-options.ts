@@ -79,8 +79,9 @@ export function generateOptions(options: GenerateOptions): GenerateOptions {
   );
 }
 
-export function applyOutputOptions(terminal: Terminal, { quiet }: OutputOptions): void {
+export function applyOutputOptions(terminal: Terminal, { quiet, json }: OutputOptions): void {
   terminal.quiet = Boolean(quiet);
+  terminal.jsonLines = Boolean(json);
 }
 
 function guarded<T>(parse: (text: string) => T) {

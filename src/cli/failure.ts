@@ -1,10 +1,17 @@
-/** What a failed command prints and how it exits: 0 done, 1 error, 2 usage, 130 interrupted. */
+/** What a failed command prints and how it exits: 0 done, 1 error, 2 usage, 128 + n by signal n (130 by Ctrl-C). */
 import { CommanderError } from "commander";
 import { AbortError, MiniCpmError, OptionError } from "../index.ts";
 import { printable } from "./printable.ts";
 import type { Terminal } from "./terminal.ts";
 
-export const exitCodes = { ok: 0, error: 1, usage: 2, interrupted: 130 } as const;
+export const exitCodes = {
+  ok: 0,
+  error: 1,
+  usage: 2,
+  interrupted: 130,
+  hungUp: 129,
+  terminated: 143,
+} as const;
 
 /** The command line asks for something that cannot be; the sentence says what and how. */
 export class UsageError extends Error {}

@@ -44,6 +44,7 @@ export class LineEditor implements LineSource {
     this.reader.on("SIGINT", this.interrupt);
     this.reader.on("close", () => {
       this.ended = true;
+      if (this.waiting) options.output.write("\n"); // Ctrl-D has left the prompt's line open
       this.deliver({ type: "end" });
     });
     // readline adds every line by itself; the history is ours, of messages.

@@ -8,7 +8,7 @@ export interface StatusStream {
 }
 
 export class StatusLine {
-  private shown = false;
+  private shown = "";
 
   constructor(
     private readonly stream: StatusStream,
@@ -18,16 +18,17 @@ export class StatusLine {
   /** Replaces the line; it is cut to the terminal's width so that it never wraps. */
   show(text: string): void {
     if (!this.stream.isTTY) return;
-    const cells = (this.stream.columns ?? 80) - 1;
-    this.stream.write(`\r\x1b[K${this.style(fitWidth(text, cells))}`);
-    this.shown = true;
+    const line = fitWidth(text, (this.stream.columns || 80) - 1);
+    if (line === this.shown) return;
+    this.stream.write(`\r\x1b[K${this.style(line)}`);
+    this.shown = line;
   }
 
   /** Takes the line away; call before anything else is written to the terminal. */
   clear(): void {
-    if (!this.shown) return;
+    if (this.shown === "") return;
     this.stream.write("\r\x1b[K");
-    this.shown = false;
+    this.shown = "";
   }
 }
 

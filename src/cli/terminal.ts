@@ -17,6 +17,8 @@ export interface TerminalStreams {
 export class Terminal {
   /** `--quiet`: notices and thinking are dropped, warnings and errors are not. */
   quiet = false;
+  /** `--json`: what goes to stderr is JSON too, one object a line. */
+  jsonLines = false;
   /** Colours of stderr. */
   readonly style: Style;
   /** Colours of stdout. */
@@ -60,7 +62,12 @@ export class Terminal {
 
   /** A line on stderr that a user may want to know; gone with `--quiet`. */
   notice(text: string): void {
-    if (!this.quiet) this.message(this.style.dim(printable(text)));
+    if (!this.quiet) this.say(text);
+  }
+
+  /** A line on stderr that was asked for. */
+  say(text: string): void {
+    this.message(this.jsonLines ? JSON.stringify({ notice: text }) : this.style.dim(printable(text)));
   }
 
   /** A notice for a terminal only: the numbers below an answer. */

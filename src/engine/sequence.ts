@@ -49,6 +49,20 @@ export class Sequence {
     return this.#run(() => this.#native.decode(decode, onTokens), options);
   }
 
+  /** Appends tokens; the mean of their hidden states, `[hiddenSize]`. An abort rejects with AbortError. */
+  async meanHidden(tokens: Int32Array, { signal }: RunOptions = {}): Promise<Float32Array> {
+    if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason });
+    const cancel = () => this.#native.cancel();
+    signal?.addEventListener("abort", cancel, { once: true });
+    try {
+      return await this.#native.meanHidden(tokens);
+    } catch (error) {
+      throw signal?.aborted ? new AbortError(undefined, { cause: signal.reason }) : publicError(error);
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+    }
+  }
+
   /** Forgets the tokens from `length` on. @throws StateError while a call runs. */
   truncate(length: number): void {
     withPublicErrors(() => this.#native.truncate(length));

@@ -164,6 +164,8 @@ export interface NativeSequence {
   sample(sampling: NativeSampling, mask?: Uint32Array): Promise<TokenEvent>;
   /** Appends tokens and returns the log-probability of each under the tokens before it (the first: NaN if nothing was before). */
   score(tokens: Int32Array): Promise<Float32Array>;
+  /** Appends tokens and returns the mean of their final-norm outputs, `[hiddenSize]`. */
+  meanHidden(tokens: Int32Array): Promise<Float32Array>;
   /** Forgets everything from `length` on, the pending token and the logits too. */
   truncate(length: number): void;
   /**

@@ -115,14 +115,29 @@ testNative("an abort rejects with the part that was made, and the session goes o
   expect(usage.cached).toBe(usage.prompt - 1);
 });
 
-testNative("a session answers as a chat with the same messages does", async () => {
+testNative("a session begins as a chat with the same message does", async () => {
   await using model = await loadModel("tiny");
   const session = model.createSession({ system: "Be brief." });
   const options = { temperature: 0, maxTokens: 12 };
-  await session.send("One", options);
-  const { tokens } = await session.send("Two", options);
-  const messages = [...session.messages.slice(0, -2), { role: "user", content: "Two" } as const];
-  expect([...(await model.chat(messages, options)).tokens]).toEqual([...tokens]);
+  const { tokens } = await session.send("One", options);
+  expect([...(await model.chat(session.messages.slice(0, -1), options)).tokens]).toEqual([...tokens]);
+  await session.send("Two", options);
+  expect(session.contextUsed).toBeGreaterThan(tokens.length);
+});
+
+testNative("texts are embedded as vectors of length 1, like ones near each other", async () => {
+  await using model = await loadModel("nano", { contextLength: 256 });
+  const [cat, kitten, sum] = await model.embed(["Tell me about cats.", "Tell me about a cat.", "7 + 5 = 12"]);
+  const dot = (a: Float32Array | undefined, b: Float32Array | undefined) =>
+    [...(a ?? [])].reduce((total, value, index) => total + value * (b?.[index] ?? 0), 0);
+  expect(cat).toHaveLength(model.info.config.hiddenSize);
+  expect(dot(cat, cat)).toBeCloseTo(1, 5);
+  expect(dot(cat, kitten)).toBeGreaterThan(dot(cat, sum));
+  expect([...(await model.embed("Tell me about cats."))]).toEqual([...(cat ?? [])]);
+  await expect(model.embed("word ".repeat(300))).rejects.toMatchObject({ code: "CONTEXT_OVERFLOW" });
+  await expect(model.embed("x", { signal: AbortSignal.abort() })).rejects.toMatchObject({
+    name: "AbortError",
+  });
 });
 
 testNative("a full context is an error with numbers, and a run up to the edge ends with length", async () => {

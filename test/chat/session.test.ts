@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Generation } from "../../src/chat/generation.ts";
 import type { Message } from "../../src/chat/message.ts";
-import { answerTokens, scriptedModel, shown } from "./scripted-model.ts";
+import { answerTokens, scriptedModel, shown, tokenizer } from "./scripted-model.ts";
 
 const conversation: readonly Message[] = [
   { role: "user", content: "1" },
@@ -32,26 +32,43 @@ test("a session remembers what was said", async () => {
   ]);
 });
 
-test("the next turn keeps what the sequence holds of the conversation", async () => {
-  const { model, native } = scriptedModel();
+test("the next turn runs only what is new, whatever tokens the answer was made of", async () => {
+  const { model, native } = scriptedModel(); // answers byte by byte, as no tokenizer would write them
   const session = model.createSession();
-  await session.send("Hi");
-  const held = native.sequences[0]?.length ?? 0;
+  const first = await session.send("Hi");
   const { usage } = await session.send("Again");
-  expect(usage.cached).toBeGreaterThan(20);
-  expect(usage.cached).toBeLessThanOrEqual(held);
-  expect(native.sequences[0]?.prefills[1]).toHaveLength(usage.prompt - usage.cached);
+  const newText = "<|im_end|>\n<|im_start|>user\nAgain<|im_end|>\n<|im_start|>assistant\n";
+  const newTokens = tokenizer.encode(newText, { special: true });
+  expect(usage.prompt).toBe(first.usage.prompt + first.tokens.length + newTokens.length);
+  expect(usage.cached).toBe(usage.prompt - newTokens.length);
+  expect(native.sequences[0]?.prefills[1]).toEqual([...newTokens]);
 });
 
-test("what the session prefills is what a chat with the same messages would", async () => {
-  const { model, native } = scriptedModel({ answers: ["Hello!"] });
-  const session = model.createSession({ system: "Be brief." });
-  await session.send("Hi");
+test("after an undo the conversation goes on from the turn before, a fork from all of it", async () => {
+  const { model, native } = scriptedModel();
+  const session = model.createSession();
+  await session.send("1");
+  const { usage } = await session.send("2");
+  session.undo();
+  const again = await session.send("3");
+  expect(again.usage.prompt).toBe(usage.prompt);
+  expect(native.sequences[0]?.tokens().slice(0, again.usage.cached)).toHaveLength(again.usage.cached);
+  const fork = session.fork();
+  const [forked, stayed] = [await fork.send("4"), await session.send("4")];
+  expect(forked.usage).toEqual(stayed.usage);
+});
+
+test("a conversation that was not made here is encoded as the tokenizer writes it", async () => {
+  const { model, native } = scriptedModel();
+  const said: Message[] = [
+    { role: "user", content: "Hi" },
+    { role: "assistant", content: "Hello!" },
+  ];
+  const session = model.createSession({ messages: said });
   await session.send("Bye");
-  await model.chat([...session.messages.slice(0, 3), { role: "user", content: "Bye" }]);
+  await model.chat([...said, { role: "user", content: "Bye" }]);
   const [inSession, alone] = native.sequences;
-  const promptLength = alone?.prefills[0]?.length ?? 0;
-  expect([...(inSession?.tokens() ?? [])].slice(0, promptLength)).toEqual(alone?.prefills[0]);
+  expect(inSession?.prefills[0]).toEqual(alone?.prefills[0]);
 });
 
 test("sends made at once are answered one after the other", async () => {

@@ -192,6 +192,10 @@ export class ScriptedSequence implements NativeSequence {
     throw new Error("not scripted");
   }
 
+  meanHidden(): Promise<Float32Array> {
+    throw new Error("not scripted");
+  }
+
   logits(): Float32Array {
     throw new Error("not scripted");
   }

@@ -117,9 +117,10 @@ TEST("scores are the log-probabilities of logits") {
   const std::vector<int32_t> tokens = random_tokens(40, 6);
   const auto sequence = tiny.model->create_sequence(64);
   Waiter waiter;
-  sequence->submit(PrefillWork{.tokens = tokens, .score = true}, waiter.listener());
+  sequence->submit(PrefillWork{.tokens = tokens, .also = PrefillWork::Also::log_probs},
+                   waiter.listener());
   waiter.wait();
-  CHECK(std::isnan(waiter.scores.at(0)));
+  CHECK(std::isnan(waiter.numbers.at(0)));
   for (const size_t at : {1, 17, 39}) {
     const auto prefix = tiny.model->create_sequence(64);
     prefill(*prefix, {tokens.begin(), tokens.begin() + static_cast<long>(at)});
@@ -127,8 +128,27 @@ TEST("scores are the log-probabilities of logits") {
     double sum = 0;
     for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
     const double expected = logits[static_cast<size_t>(tokens[at])] - std::log(sum);
-    CHECK(std::abs(waiter.scores.at(at) - expected) < 1e-5);
+    CHECK(std::abs(waiter.numbers.at(at) - expected) < 1e-5);
   }
+}
+
+TEST("the mean of hidden states is the mean of each prefix's last") {
+  TinyModel tiny("cpu", 2);
+  const std::vector<int32_t> tokens = random_tokens(40, 6);
+  const auto sequence = tiny.model->create_sequence(64);
+  Waiter waiter;
+  sequence->submit(PrefillWork{.tokens = tokens, .also = PrefillWork::Also::mean_hidden},
+                   waiter.listener());
+  waiter.wait();
+  std::vector<double> mean(64);
+  const auto prefix = tiny.model->create_sequence(64);
+  for (const int32_t token : tokens) {
+    prefill(*prefix, {token});
+    const std::vector<float> hidden = prefix->hidden();
+    for (size_t i = 0; i < mean.size(); ++i) mean[i] += hidden[i] / 40;
+  }
+  CHECK(waiter.numbers.size() == 64);
+  for (size_t i = 0; i < mean.size(); ++i) CHECK(std::abs(waiter.numbers.at(i) - mean[i]) < 1e-4);
 }
 
 TEST("a decode stops at a stop token and keeps it") {

@@ -92,9 +92,9 @@ class Waiter::Listener : public WorkListener {
     waiter_.tokens.insert(waiter_.tokens.end(), event.tokens.begin(), event.tokens.end());
   }
 
-  void finished(Outcome outcome, std::span<const float> scores) override {
+  void finished(Outcome outcome, std::span<const float> numbers) override {
     const std::lock_guard lock(waiter_.mutex_);
-    waiter_.scores.assign(scores.begin(), scores.end());
+    waiter_.numbers.assign(numbers.begin(), numbers.end());
     waiter_.outcome_ = outcome;
     waiter_.ended_.notify_all();
   }

@@ -40,7 +40,7 @@ class Waiter {
   Outcome wait();
 
   std::vector<int32_t> tokens;
-  std::vector<float> scores;
+  std::vector<float> numbers;
   std::vector<int64_t> progress;
   int64_t cached = 0;
 

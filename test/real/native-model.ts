@@ -12,7 +12,15 @@ export type RunOptions = Partial<Pick<ModelPlan, "device" | "threads" | "kvType"
 
 /** The plan of a model folder or .gguf file; one thread, exact keys and values, unless asked otherwise. */
 export function planOf(reference: string, options: RunOptions = {}): ModelPlan {
-  return { ...openCheckpoint(reference).plan, device: "cpu", threads: 1, kvType: "f32", isa: "", cacheBytes: 0, ...options };
+  return {
+    ...openCheckpoint(reference).plan,
+    device: "cpu",
+    threads: 1,
+    kvType: "f32",
+    isa: "",
+    cacheBytes: 0,
+    ...options,
+  };
 }
 
 /** Loads a model, hands it to `use`, and frees it. */

@@ -8,6 +8,7 @@ const [, , root, folder, capacity] = process.argv;
 const fromDist = (path) => import(pathToFileURL(join(root, "dist", path)).href);
 const { openModel } = await fromDist("model/load.js");
 const { addon } = await fromDist("native/binding.js");
+const { withTokenizer } = await fromDist("chat/model-memory.js");
 const native = addon();
 const rss = () => {
   global.gc();
@@ -17,10 +18,20 @@ const rss = () => {
 const before = rss();
 const { plan, tokenizer } = openModel(folder);
 const prompt = tokenizer.encode("The capital of France is", { bos: true });
-const withTokenizer = rss();
+const tokenizerTook = rss() - before;
 
-const model = await native.loadModel({ ...plan, device: "cpu", threads: 2, kvType: "f16", isa: "" });
-const planned = model.memoryPlan({ capacity: Number(capacity), sequences: 1 });
+const model = await native.loadModel({
+  ...plan,
+  device: "cpu",
+  threads: 2,
+  kvType: "f16",
+  isa: "",
+  cacheBytes: 0,
+});
+const planned = withTokenizer(
+  model.memoryPlan({ capacity: Number(capacity), sequences: 1 }),
+  plan.config.vocabSize,
+);
 const sequence = model.createSequence({ capacity: Number(capacity) });
 await sequence.prefill(prompt);
 const made = 8;
@@ -36,7 +47,7 @@ await model.dispose();
 console.log(
   JSON.stringify({
     before,
-    withTokenizer,
+    tokenizerTook,
     planned,
     allocated,
     mapped,
