@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addon } from "../../src/native/binding.ts";
 import { withModel, withSequence } from "../real/native-model.ts";
 import { gridCases, gridLogits } from "./grid.ts";
-import { seededPrompt, writeSeededCheckpoint } from "./seeded-checkpoint.ts";
+import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 
 /**
  * Largest difference over the largest logit. f32 arithmetic alone costs 3e-6 here, f16 keys and values about 1e-3; a

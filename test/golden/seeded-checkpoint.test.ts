@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openSafetensors } from "../../src/model/safetensors.ts";
 import { gridCases } from "./grid.ts";
-import { seededPrompt, writeSeededCheckpoint } from "./seeded-checkpoint.ts";
+import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 
 test.each(gridCases.filter((_, index) => index % 5 === 0))(
   "$name has the same weights as in NumPy",

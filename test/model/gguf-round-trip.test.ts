@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect } from "vitest";
 import { openCheckpoint, openModel } from "../../src/model/load.ts";
-import { seededPrompt, writeSeededCheckpoint } from "../golden/seeded-checkpoint.ts";
+import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 import { root, testNeeding } from "../needs.ts";
 import { bitsOf, decode, prefillIn, withModel, withSequence } from "../real/native-model.ts";
 import { checkpointAsGguf } from "./gguf-writer.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { gridCases } from "../golden/grid.ts";
-import { seededPrompt, writeSeededCheckpoint } from "../golden/seeded-checkpoint.ts";
+import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 import { withModel, withSequence } from "./native-model.ts";
 import { expectSameBits } from "./same-bits.ts";
 
