@@ -31,4 +31,10 @@ class Error : public std::runtime_error {
   const std::vector<std::string> fields;
 };
 
+/// What a failed small allocation becomes (std::bad_alloc knows no numbers).
+inline Error out_of_memory() {
+  return Error(ErrorCode::kOutOfMemory, "An allocation failed. Close other sessions or programs.",
+               {"0", "0", "Close other sessions or programs."});
+}
+
 }  // namespace minicpm

@@ -23,11 +23,15 @@ if (sanitize) {
   cpSync(join(root, "binding.gyp"), join(directory, "binding.gyp"));
 }
 
+// A machine's own nodedir, which npm hands down to its scripts, would go before ours: other headers, other flags.
+const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_.*nodedir$/i.test(name)));
+
 // node-gyp's own options stand before "--", gyp's after it.
 const gyp = (command, options, ...forGyp) => {
   const own = ["--nodedir", join(root, "native", "headers"), "--loglevel", "warn", ...options];
   execFileSync(process.execPath, [nodeGyp, command, ...own, "--", ...forGyp], {
     cwd: directory,
+    env,
     stdio: "inherit",
   });
 };

@@ -25,6 +25,8 @@ auto throwing_js(Napi::Env env, Action action) {
     return action();
   } catch (const Error& error) {
     throw js_error(env, error);
+  } catch (const std::bad_alloc&) {
+    throw js_error(env, out_of_memory());
   }
 }
 

@@ -40,8 +40,7 @@ ChainKey run_key(std::string_view fingerprint) {
 BlockStore::BlockStore(KvLayout layout, int64_t cache_bytes)
     : layout_(layout), cache_blocks_(cache_bytes / static_cast<int64_t>(layout.block_bytes())) {}
 
-// ------------------------------------------------------------------------------------------
-// reservations
+// ------------------------------------------------------------------------------------ reservations
 
 void BlockStore::reserve(int64_t blocks) {
   const std::lock_guard lock(mutex_);
@@ -80,8 +79,7 @@ void BlockStore::release(int64_t blocks) {
   promised_ -= blocks;
 }
 
-// ------------------------------------------------------------------------------------------------
-// holding
+// ----------------------------------------------------------------------------------------- holding
 
 KvBlock* BlockStore::take() {
   Buffer memory(layout_.block_bytes());
@@ -119,8 +117,7 @@ int64_t BlockStore::holders(const KvBlock* block) {
   return block->holders;
 }
 
-// ------------------------------------------------------------------------------------------------
-// finding
+// ----------------------------------------------------------------------------------------- finding
 
 KvBlock* BlockStore::seal(KvBlock* block, const ChainKey& parent,
                           std::span<const int32_t, kBlockTokens> tokens) {
@@ -165,8 +162,7 @@ void BlockStore::erase(KvBlock* block) {
   *link = block->next_in_bucket;
 }
 
-// --------------------------------------------------------------------------------------------------
-// cache
+// ------------------------------------------------------------------------------------------- cache
 
 void BlockStore::clear_cache() {
   const std::lock_guard lock(mutex_);

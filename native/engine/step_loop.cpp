@@ -32,6 +32,19 @@ T* work_as(std::optional<Work>& work) {
       {std::to_string(needed), std::to_string(capacity)});
 }
 
+/// What `action` threw, if anything: a failing call must end as such, never with the engine thread.
+template <typename Action>
+std::optional<Error> error_of(Action action) {
+  try {
+    action();
+    return std::nullopt;
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::bad_alloc&) {
+    return out_of_memory();
+  }
+}
+
 [[noreturn]] void throw_nothing_to_sample() {
   throw Error(ErrorCode::kState, "There are no logits to sample from: prefill first.");
 }
@@ -88,12 +101,10 @@ bool StepLoop::has_work(Sequence& sequence) {
       continue;
     }
     if (!fresh) return true;
-    try {
-      prepare(*sequence.state_, sequence.capacity_, *sequence.current_);
-      return true;
-    } catch (const Error& error) {
-      fail(sequence, error);
-    }
+    const std::optional<Error> error =
+        error_of([&] { prepare(*sequence.state_, sequence.capacity_, *sequence.current_); });
+    if (!error) return true;
+    fail(sequence, *error);
   }
 }
 
@@ -130,8 +141,7 @@ void StepLoop::prepare(SequenceState& state, int64_t capacity, Work& work) {
   }
 }
 
-// ----------------------------------------------------------------------------------------------
-// prefill
+// ------------------------------------------------------------------------------------- prefill
 
 /// One slice for one sequence; they take turns.
 void StepLoop::prefill_slice() {
@@ -141,13 +151,11 @@ void StepLoop::prefill_slice() {
     auto* filling = work_as<FillWork>(sequence.current_);
     if (!prefill && !filling) continue;
     next_prefill_ = (next_prefill_ + i + 1) % turn_.size();
-    try {
+    const std::optional<Error> error = error_of([&] {
       if (prefill) run_slice(sequence, *prefill);
       if (filling) fill(sequence, *filling);
-    } catch (const Error& error) {
-      sequence.state_->kv.truncate(sequence.state_->length());
-      fail(sequence, error);
-    }
+    });
+    if (error) fail(sequence, *error);
     return;
   }
 }
@@ -263,8 +271,7 @@ void StepLoop::fill(Sequence& sequence, const FillWork& work) {
   if (state.length() >= work.length) finish(sequence, Outcome::done);
 }
 
-// -----------------------------------------------------------------------------------------------
-// decode
+// ------------------------------------------------------------------------------------------ decode
 
 /// One step for every sequence that wants one: the weights are read once for all.
 void StepLoop::decode_step() {
@@ -294,11 +301,10 @@ void StepLoop::step_pending() {
         work_as<DecodeWork>(sequence.current_) || work_as<StepWork>(sequence.current_);
     if (!wants_step || !sequence.state_->pending) continue;
     if (batch_.size() == MiniCpm4::kMaxRows) break;
-    try {
+    const std::optional<Error> error = error_of([&] {
       add_to_batch(sequence, {&*sequence.state_->pending, 1});
-    } catch (const Error& error) {
-      fail(sequence, error);
-    }
+    });
+    if (error) fail(sequence, *error);
   }
   if (batch_.empty()) return;
 
@@ -374,8 +380,7 @@ void StepLoop::sample(Sequence& sequence, const SamplingOptions& options, const 
   state.made.push_back(token);
 }
 
-// ------------------------------------------------------------------------------------------------
-// batch
+// ------------------------------------------------------------------------------------------- batch
 
 void StepLoop::clear_batch() {
   batch_.clear();
@@ -413,8 +418,7 @@ void StepLoop::keep_head(Sequence& sequence, const MiniCpm4::Head& head, int64_t
   state.has_logits = true;
 }
 
-// -----------------------------------------------------------------------------------------------
-// events
+// ------------------------------------------------------------------------------------------ events
 
 void StepLoop::emit(Sequence& sequence) {
   SequenceState& state = *sequence.state_;
@@ -436,6 +440,7 @@ void StepLoop::finish(Sequence& sequence, Outcome outcome) {
 }
 
 void StepLoop::fail(Sequence& sequence, const Error& error) {
+  sequence.state_->kv.truncate(sequence.state_->length());  // an unfinished tail
   take_current(sequence).listener->failed(error);
 }
 

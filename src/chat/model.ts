@@ -1,3 +1,4 @@
+import { Admission } from "../engine/admission.ts";
 import { Sequence } from "../engine/sequence.ts";
 import { ContextOverflowError, OptionError, StateError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -85,6 +86,7 @@ export class LocalModel implements Model {
   readonly #parts: ModelParts;
   readonly #runs = new Runs();
   readonly #sessions = new Set<SequenceSession>();
+  readonly #admission = new Admission();
   #closed: Promise<void> | undefined;
 
   constructor(parts: ModelParts) {
@@ -109,7 +111,7 @@ export class LocalModel implements Model {
   embed(texts: readonly string[], options?: EmbedOptions): Promise<Float32Array[]>;
   async embed(
     texts: string | readonly string[],
-    { signal }: EmbedOptions = {},
+    { signal = new AbortController().signal }: EmbedOptions = {},
   ): Promise<Float32Array | Float32Array[]> {
     const prompts = [texts].flat().map((text) => this.#promptTokens(text));
     const empty = prompts.findIndex((tokens) => tokens.length === 0);
@@ -119,7 +121,7 @@ export class LocalModel implements Model {
     if (longest > capacity) throw new ContextOverflowError(longest, capacity);
     const vectors: Float32Array[] = [];
     for (const prompt of prompts) {
-      const sequence = this.#createSequence(prompt.length);
+      const sequence = await this.#admitted(prompt.length, signal);
       try {
         vectors.push(unit(await sequence.meanHidden(prompt, { signal })));
       } finally {
@@ -149,11 +151,11 @@ export class LocalModel implements Model {
     return this.close();
   }
 
-  /** Answers on a sequence of its own, which is gone afterwards. */
+  /** Answers on a sequence of its own, which is gone afterwards; waits while there is no memory for one. */
   #start(options: GenerateOptions, question: () => Question): Generation {
     return this.#runs.start(async (emit, signal) => {
       const asked = question();
-      const sequence = this.#createSequence();
+      const sequence = await this.#admitted(this.#capacityFor(asked), signal);
       try {
         return await answer(this.#parts.voice, sequence, asked, emit, signal);
       } finally {
@@ -162,13 +164,26 @@ export class LocalModel implements Model {
     }, options.signal);
   }
 
+  /** No more tokens than the answer can need, unless that changed which LongRoPE list is in force. */
+  #capacityFor({ prompt, options: { maxTokens } }: Question): number {
+    const { contextLength, config } = this.info;
+    const isLimited =
+      Number.isInteger(maxTokens) && contextLength <= (config.longRope?.originalLength ?? Infinity);
+    return isLimited ? Math.min(contextLength, prompt.length + (maxTokens as number)) : contextLength;
+  }
+
+  #admitted(capacity: number, signal: AbortSignal): Promise<Sequence> {
+    return this.#admission.inTurn(() => this.#createSequence(capacity), signal);
+  }
+
   #createSequence(capacity = this.info.contextLength): Sequence {
     if (this.#closed) throw new StateError("The model is closed.");
     const most = this.info.contextLength;
     if (!(Number.isInteger(capacity) && capacity > 0 && capacity <= most)) {
       throw new OptionError("contextLength", `an integer from 1 to the model's ${most}`, capacity);
     }
-    return new Sequence(withPublicErrors(() => this.#parts.native.createSequence({ capacity })));
+    const native = withPublicErrors(() => this.#parts.native.createSequence({ capacity }));
+    return new Sequence(native, this.#admission);
   }
 
   #promptTokens(prompt: string | Int32Array): Int32Array {

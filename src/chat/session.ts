@@ -1,4 +1,5 @@
 import type { Sequence } from "../engine/sequence.ts";
+import { Turns } from "../engine/turns.ts";
 import { OptionError, StateError } from "../errors.ts";
 import { answer, type Voice } from "./answer.ts";
 import type { GenerateOptions } from "./generate-options.ts";
@@ -8,7 +9,6 @@ import type { Result } from "./result.ts";
 import { Runs } from "./runs.ts";
 import type { ChatTemplate } from "./template.ts";
 import { Transcript } from "./transcript.ts";
-import { Turns } from "./turns.ts";
 
 export interface SessionOptions {
   /** Instructions that stand before the conversation: a first message of role "system". */

@@ -156,7 +156,8 @@ function stats(chat: ChatState): undefined {
   say(
     chat,
     `memory ${formatBytes(memory.total)}: weights ${formatBytes(memory.mapped + memory.weights)}, ` +
-      `KV ${formatBytes(memory.kv)}, activations ${formatBytes(memory.activations)}`,
+      `KV ${formatBytes(memory.kv)}, activations ${formatBytes(memory.activations)}, ` +
+      `tokenizer ${formatBytes(memory.tokenizer)}`,
   );
 }
 

@@ -85,11 +85,10 @@ export class ChatLoop {
     this.running = new AbortController();
     const { signal } = this.running;
     try {
-      const result = await showAnswer(
-        session.send(text, { ...chat.options, signal }),
-        terminal,
-        this.options,
-      );
+      const { json, verbose } = this.options;
+      const context = () => contextStatus(session.contextUsed, session.contextLength);
+      const run = session.send(text, { ...chat.options, signal });
+      const result = await showAnswer(run, terminal, { json, verbose, context });
       chat.lastAnswered = true;
       chat.lastResult = result;
       const full = session.contextUsed + 1 >= session.contextLength;

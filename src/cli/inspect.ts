@@ -89,15 +89,15 @@ function unknownLines(names: readonly string[]): string[] {
 
 function memoryLines(rows: readonly MemoryRow[] | undefined, kvType: string): string[] {
   if (!rows) return [];
-  const cells = rows.map(({ contextLength, mapped, weights, kv, activations, total }) => [
+  const cells = rows.map(({ contextLength, mapped, weights, kv, activations, tokenizer, total }) => [
     String(contextLength),
-    ...[mapped + weights, kv, activations, total].map(formatBytes),
+    ...[mapped + weights, kv, activations, tokenizer, total].map(formatBytes),
   ]);
   return [
     "",
     ...tableLines(
-      [["context", "weights", `KV ${kvType}`, "activations", "total"], ...cells],
-      ["right", "right", "right", "right", "right"],
+      [["context", "weights", `KV ${kvType}`, "activations", "tokenizer", "total"], ...cells],
+      ["right", "right", "right", "right", "right", "right"],
     ),
   ];
 }

@@ -1,5 +1,5 @@
 /** Loads a model for a command, with progress on the status line and what is worth knowing as notices. */
-import { type LoadOptions, loadModel, type Model } from "../index.ts";
+import { type LoadOptions, loadModel, type Model, type ModelInfo } from "../index.ts";
 import { nanoNotice, nanoPath } from "./default-model.ts";
 import { formatBytes, formatDuration, formatTokens } from "./quantities.ts";
 import type { Terminal } from "./terminal.ts";
@@ -24,22 +24,24 @@ export async function loadAloud(
       },
     });
     terminal.status.clear();
-    announce(model, options, Boolean(verbose), terminal);
+    for (const notice of loadNotices(model.info, options)) terminal.notice(notice);
+    if (verbose) terminal.notice(modelLine(model.info));
     return model;
   } finally {
     terminal.status.clear();
   }
 }
 
-function announce({ info }: Model, options: LoadOptions, verbose: boolean, terminal: Terminal): void {
-  for (const notice of info.notices) terminal.notice(notice);
-  const chosen = options.contextLength === undefined || options.contextLength === "auto";
-  if (chosen && info.contextLength < info.maxContextLength) terminal.notice(info.contextReason);
-  if (verbose) {
-    terminal.notice(
-      `${info.name}: ${info.architecture} on ${info.device} (${info.isa}), ${info.threads} threads, ` +
-        `KV ${info.kvType}, context ${formatTokens(info.contextLength)}, ` +
-        `${formatBytes(info.memory.total)}, loaded in ${formatDuration(info.loadMs)}`,
-    );
-  }
+/** What is worth knowing of a loaded model: how it runs, and a context that nobody asked to be smaller. */
+export function loadNotices(info: ModelInfo, { contextLength = "auto" }: LoadOptions): readonly string[] {
+  const smaller = contextLength === "auto" && info.contextLength < info.maxContextLength;
+  return smaller ? [...info.notices, info.contextReason] : info.notices;
+}
+
+function modelLine(info: ModelInfo): string {
+  return (
+    `${info.name}: ${info.architecture} on ${info.device} (${info.isa}), ${info.threads} threads, ` +
+    `KV ${info.kvType}, context ${formatTokens(info.contextLength)}, ` +
+    `${formatBytes(info.memory.total)}, loaded in ${formatDuration(info.loadMs)}`
+  );
 }

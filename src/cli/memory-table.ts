@@ -1,9 +1,10 @@
 /** What a model takes at several context lengths, by the native side's own plan. */
+import { type ModelMemory, withTokenizer } from "../chat/model-memory.ts";
 import { AddonNotFoundError } from "../errors.ts";
-import type { OpenedCheckpoint } from "../model/opened-model.ts";
-import { addon, type KvType, type MemoryPlan } from "../native/binding.ts";
+import type { OpenedModel } from "../model/opened-model.ts";
+import { addon, type KvType } from "../native/binding.ts";
 
-export interface MemoryRow extends MemoryPlan {
+export interface MemoryRow extends ModelMemory {
   readonly contextLength: number;
 }
 
@@ -13,7 +14,7 @@ export type MemoryTable =
   | { readonly rows: undefined; readonly missing: string };
 
 /** One sequence at 2K, 8K, 32K, ... tokens below the model's maximum, and at the maximum. */
-export function memoryByContext({ plan, config }: OpenedCheckpoint, kvType: KvType): MemoryTable {
+export function memoryByContext({ plan, config, tokenizer }: OpenedModel, kvType: KvType): MemoryTable {
   try {
     const native = addon();
     const full = {
@@ -26,7 +27,10 @@ export function memoryByContext({ plan, config }: OpenedCheckpoint, kvType: KvTy
     } as const;
     const rows = contextLengths(config.maxContext).map((contextLength) => ({
       contextLength,
-      ...native.memoryPlan(full, { capacity: contextLength, sequences: 1 }),
+      ...withTokenizer(
+        native.memoryPlan(full, { capacity: contextLength, sequences: 1 }),
+        tokenizer.vocabSize,
+      ),
     }));
     return { rows };
   } catch (error) {

@@ -6,15 +6,25 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Who counts the sequences that hold memory. */
+export interface Census {
+  born(): void;
+  gone(): void;
+}
+
 /**
  * One list of tokens and their keys and values: NativeSequence with errors of errors.ts, and AbortSignals.
  * An aborted call rejects with AbortError; what it finished before stays.
  */
 export class Sequence {
   readonly #native: NativeSequence;
+  readonly #census: Census | undefined;
+  #disposed = false;
 
-  constructor(native: NativeSequence) {
+  constructor(native: NativeSequence, census?: Census) {
     this.#native = native;
+    this.#census = census;
+    census?.born();
   }
 
   /** Tokens held; grows while a call runs. */
@@ -74,12 +84,15 @@ export class Sequence {
    * @throws StateError while a call runs, OutOfMemoryError when what it may still grow does not fit.
    */
   fork(): Sequence {
-    return withPublicErrors(() => new Sequence(this.#native.fork()));
+    return withPublicErrors(() => new Sequence(this.#native.fork(), this.#census));
   }
 
-  /** Ends what runs and frees the memory. */
+  /** Ends what runs and frees the memory. A second call does nothing. */
   dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
     this.#native.dispose();
+    this.#census?.gone();
   }
 
   async #run<Outcome extends string>(

@@ -9,6 +9,11 @@ test("each message is answered on stdout, numbers go to stderr", async () => {
   expect(err).toContain("ctx 8/100 · 41 tok/s");
 });
 
+test("a long prompt shows the context used and how much is read, until the answer begins", async () => {
+  const { err } = await chatOver(["hi"], ["Hello!"]);
+  expect(err).toMatch(/\r.{3}ctx \d+\/100 · prefill 40 % of 10 tokens\r/);
+});
+
 test("numbers below the answer are for terminals only", async () => {
   const { err } = await chatOver(["hi"], ["Hello!"], { interactive: false });
   expect(err).toBe("");
@@ -20,8 +25,8 @@ test("json gives every event as a line, tokens as arrays", async () => {
     .trimEnd()
     .split("\n")
     .map((line) => JSON.parse(line));
-  expect(events.map(({ type }) => type)).toEqual(["prefill", "text", "finish"]);
-  expect(events[2].result.tokens).toEqual([0, 0]);
+  expect(events.map(({ type }) => type)).toEqual(["prefill", "prefill", "text", "finish"]);
+  expect(events[3].result.tokens).toEqual([0, 0]);
 });
 
 test("/set changes what the next answers are made with, and tells what it cannot take", async () => {
@@ -108,7 +113,7 @@ test("/stats tells the last answer's numbers, the context and the memory", async
   const { err } = await chatOver(["hi", "/stats"], ["Hello!"]);
   expect(err).toMatch(/prompt 10 tokens \(4 cached\).*decode 41 tok\/s/);
   expect(err).toMatch(/1 turn/);
-  expect(err).toMatch(/memory 10 B: weights 3 B/);
+  expect(err).toMatch(/memory 15 B: weights 3 B, KV 3 B, activations 4 B, tokenizer 5 B/);
 });
 
 test("without somebody to type, the first error ends the chat", async () => {

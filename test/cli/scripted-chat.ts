@@ -49,7 +49,9 @@ export async function chatOver(
   });
   const session = new ScriptedSession(answers);
   const loop = new ChatLoop({
-    model: { info: { memory: { mapped: 1, weights: 2, kv: 3, activations: 4, total: 10 } } } as Model,
+    model: {
+      info: { memory: { mapped: 1, weights: 2, kv: 3, activations: 4, tokenizer: 5, total: 15 } },
+    } as Model,
     session,
     terminal,
     generate: {},
@@ -143,6 +145,7 @@ class ScriptedSession implements Session {
 
 function generation(done: Promise<Result>): Generation {
   async function* events(): AsyncGenerator<GenerationEvent> {
+    yield { type: "prefill", done: 4, total: 10, cached: 4 };
     yield { type: "prefill", done: 10, total: 10, cached: 4 };
     const finished = await done;
     yield { type: "text", delta: finished.text };

@@ -20,6 +20,8 @@ export interface Script {
   readonly slice?: number;
   /** Tokens of each prefill that the block store has: they come as one slice, all but the last at most. */
   readonly stored?: number;
+  /** Tokens that all sequences can hold together. */
+  readonly room?: number;
   /** An error that the next decode ends with after this many tokens. */
   readonly failAfter?: number;
 }
@@ -42,6 +44,10 @@ export class ScriptedModel implements NativeModel {
 
   createSequence({ capacity }: { capacity: number }): ScriptedSequence {
     if (this.disposed) throw nativeError("kState", "the model is closed");
+    const held = this.sequences.filter(({ disposed }) => !disposed);
+    const needed = held.reduce((sum, sequence) => sum + sequence.capacity, capacity);
+    const room = this.script.room ?? Number.POSITIVE_INFINITY;
+    if (needed > room) throw nativeError("kOutOfMemory", "no room", `${needed}`, `${room}`, "Close some.");
     const sequence = new ScriptedSequence(this, capacity);
     this.sequences.push(sequence);
     return sequence;
