@@ -24,7 +24,9 @@ if (sanitize) {
 }
 
 // A machine's own nodedir, which npm hands down to its scripts, would go before ours: other headers, other flags.
-const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_.*nodedir$/i.test(name)));
+const env = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/^npm_.*nodedir$/i.test(name)),
+);
 
 // node-gyp's own options stand before "--", gyp's after it.
 const gyp = (command, options, ...forGyp) => {

@@ -2,9 +2,13 @@
 import { execFileSync } from "node:child_process";
 import { createRequire } from "node:module";
 
-const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "*.h", "*.cpp", "*.cuh", "*.cu"], {
-  encoding: "utf8",
-})
+const files = execFileSync(
+  "git",
+  ["ls-files", "-co", "--exclude-standard", "*.h", "*.cpp", "*.cuh", "*.cu"],
+  {
+    encoding: "utf8",
+  },
+)
   .split("\n")
   .filter(Boolean);
 const clangFormat = createRequire(import.meta.url).resolve("clang-format/index.js");
