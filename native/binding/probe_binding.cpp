@@ -49,7 +49,7 @@ class ProbeWorker : public Napi::AsyncWorker {
       const CpuKernels& set = select_cpu_kernels(isa_.c_str());
       const Buffer memory(std::max(bytes_, kProbePiece));
       const std::span<std::byte> bytes{memory.data(), memory.size()};
-      touch_for_probe(bytes);
+      fill_for_probe(bytes);
       Workers workers(threads_);
       bandwidth_ = median_over(seconds_, [&] { return read_bandwidth(bytes, workers); });
       peak_ = median_over(seconds_, [&] { return fma_peak(set, workers); });
