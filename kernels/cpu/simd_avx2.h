@@ -89,6 +89,11 @@ inline Wide load_wide(const T* p) {
 inline Wide broadcast_wide(float x) {
   return {_mm256_set1_ps(x)};
 }
+/// Keeps gcc from loading x again for every use: two loads a cycle are as dear as two FMAs.
+inline Wide in_register(Wide x) {
+  asm("" : "+x"(x.v));
+  return x;
+}
 inline void store(float* p, Wide x) {
   _mm256_storeu_ps(p, x.v);
 }

@@ -73,6 +73,11 @@ template <typename T>
 inline Wide load_wide(const T* p) {
   return load(p);
 }
+/// Keeps gcc from loading x again for every use.
+inline Wide in_register(Wide x) {
+  asm("" : "+v"(x.v));
+  return x;
+}
 inline Wide broadcast_wide(float x) {
   return broadcast(x);
 }

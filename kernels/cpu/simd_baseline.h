@@ -109,6 +109,9 @@ template <typename T>
 inline Wide load_wide(const T* p) {
   return {load4(p)};
 }
+inline Wide in_register(Wide x) {
+  return x;
+}
 inline Wide broadcast_wide(float x) {
   return {f32x4{x, x, x, x}};
 }

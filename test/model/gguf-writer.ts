@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import type { OpenedCheckpoint } from "../../src/model/opened-model.ts";
 import { byteCharacters } from "../../src/model/token-bytes.ts";
 import type { WeightPlan } from "../../src/native/binding.ts";
+import { tensorBytes, widened } from "./widened.ts";
 
 /** A metadata value with its type number, already as bytes. */
 export interface TypedValue {
@@ -76,20 +77,31 @@ export function ggufBytes({ metadata, tensors, version = 3, alignment = 32 }: Gg
   return Buffer.concat([head, Buffer.alloc(-head.length & (alignment - 1)), ...data]);
 }
 
+export interface CheckpointAsGgufOptions {
+  /** All tensors become F32 instead of keeping their type. */
+  readonly widen?: boolean;
+  /** `llama` has neither scales nor LongRoPE: only for a checkpoint whose scales are 1. */
+  readonly architecture?: "minicpm" | "llama";
+}
+
 /**
- * A checkpoint as a GGUF file of architecture `minicpm`, with a made-up gpt2 vocabulary: the 256 bytes, no merges, and
+ * A checkpoint, of either format, as a GGUF file with a made-up gpt2 vocabulary: the 256 bytes, no merges, and
  * `<|im_start|>` and the checkpoint's bos and eos as control tokens at their own ids.
- *
- * @param widen writes all tensors as F32 instead of in their own type
  */
-export function checkpointAsGguf(checkpoint: OpenedCheckpoint, { widen = false } = {}): Buffer {
+export function checkpointAsGguf(
+  checkpoint: OpenedCheckpoint,
+  { widen = false, architecture = "minicpm" }: CheckpointAsGgufOptions = {},
+): Buffer {
   return ggufBytes({
-    metadata: { ...modelMetadata(checkpoint), ...vocabularyMetadata(checkpoint) },
+    metadata: { ...modelMetadata(checkpoint, architecture), ...vocabularyMetadata(checkpoint) },
     tensors: [...ropeTensors(checkpoint), ...weightTensors(checkpoint, widen)],
   });
 }
 
-function modelMetadata({ config, name }: OpenedCheckpoint): Record<string, TypedValue> {
+function modelMetadata(
+  { config, name }: OpenedCheckpoint,
+  architecture: "minicpm" | "llama",
+): Record<string, TypedValue> {
   const { longRope } = config;
   const numbers = {
     vocab_size: uint32(config.vocabSize),
@@ -104,18 +116,20 @@ function modelMetadata({ config, name }: OpenedCheckpoint): Record<string, Typed
     "attention.key_length": uint32(config.headDim),
     "attention.value_length": uint32(config.headDim),
     "attention.layer_norm_rms_epsilon": float32(config.rmsNormEps),
-    embedding_scale: float32(config.embedScale),
-    residual_scale: float32(config.residualScale),
-    logit_scale: float32(1 / config.logitScale),
+    ...(architecture === "minicpm" && {
+      embedding_scale: float32(config.embedScale),
+      residual_scale: float32(config.residualScale),
+      logit_scale: float32(1 / config.logitScale),
+    }),
     ...(longRope && {
       "rope.scaling.type": string("longrope"),
       "rope.scaling.original_context_length": uint32(longRope.originalLength),
     }),
   };
   return {
-    "general.architecture": string("minicpm"),
+    "general.architecture": string(architecture),
     "general.name": string(name),
-    ...Object.fromEntries(Object.entries(numbers).map(([key, value]) => [`minicpm.${key}`, value])),
+    ...Object.fromEntries(Object.entries(numbers).map(([key, value]) => [`${architecture}.${key}`, value])),
   };
 }
 
@@ -179,16 +193,14 @@ const layerNames: Readonly<Record<string, string>> = {
 
 function weightTensors({ config, plan }: OpenedCheckpoint, widen: boolean): GgufTensor[] {
   const files = plan.files.map(({ path }) => readFileSync(path));
-  return Object.entries(plan.weights).map(([ours, { file, offset, dtype, shape }]) => {
+  return Object.entries(plan.weights).map(([ours, { file, offset, dtype, shape, interleavedHeads }]) => {
     const [, layer, part = ""] = /^layers\.(\d+)\.(.*)$/.exec(ours) ?? [];
     const name = layer ? `blk.${layer}.${layerNames[part]}.weight` : (outerNames[ours] ?? ours);
-    const elements = shape.reduce((product, length) => product * length, 1);
-    const bytes =
-      files[file]?.subarray(offset, offset + elements * (dtype === "F32" ? 4 : 2)) ?? Buffer.alloc(0);
-    const ordered =
-      part === "attn.q" || part === "attn.k" ? interleaved(bytes, shape, config.headDim) : bytes;
-    return widen && dtype === "BF16"
-      ? { name, shape, type: tensorTypeNumbers.F32, bytes: widened(ordered) }
+    const bytes = files[file]?.subarray(offset, offset + tensorBytes(dtype, shape)) ?? Buffer.alloc(0);
+    const halves = (part === "attn.q" || part === "attn.k") && interleavedHeads === undefined;
+    const ordered = halves ? interleaved(bytes, shape, config.headDim) : bytes;
+    return widen
+      ? { name, shape, type: tensorTypeNumbers.F32, bytes: widened(dtype, ordered) }
       : { name, shape, type: tensorTypeNumbers[dtype], bytes: ordered };
   });
 }
@@ -202,13 +214,6 @@ function interleaved(bytes: Buffer, [rows = 0]: readonly number[], headDim: numb
   };
   const order = Array.from({ length: rows }, (_, row) => from(row));
   return Buffer.concat(order.map((row) => bytes.subarray(row * rowBytes, (row + 1) * rowBytes)));
-}
-
-/** BF16 as F32: the same numbers with 16 zero bits below. */
-function widened(bytes: Buffer): Buffer {
-  const wide = Buffer.alloc(2 * bytes.length);
-  for (let i = 0; i < bytes.length; i += 2) wide.writeUInt16LE(bytes.readUInt16LE(i), 2 * i + 2);
-  return wide;
 }
 
 function u32(value: number): Buffer {

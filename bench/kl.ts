@@ -1,0 +1,111 @@
+/**
+ * Ours against llama.cpp on the same float32 weights and the same tokens: KL(theirs || ours) of the next-token
+ * distributions at every position. Both run float32 activations, keys and values on the CPU.
+ *
+ * Usage: node bench/run.mjs bench/kl.ts MODEL [TEXT_FILE] [--tokens N] [--threads N] [--peer-kv f32|f16]
+ *                                       [--peer-flash] [--json]
+ * MODEL is written as an F32 GGUF file in the temporary folder, or taken as it is where it is one, and both engines read
+ * that file. TEXT_FILE (README.md) is encoded by the model's own tokenizer, its first N tokens (512) are run.
+ * `--peer-kv f16` and `--peer-flash` (f16 too, inside) show what llama.cpp's usual settings cost.
+ * Wants `npm install --prefix bench/peers`. Exit code 1 where a position's KL is 1e-4 or more.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { openModel } from "../src/model/load.ts";
+import type { OpenedModel } from "../src/model/opened-model.ts";
+import { checkpointAsGguf } from "../test/model/gguf-writer.ts";
+import { withModel, withSequence } from "../test/real/native-model.ts";
+import { type Divergence, divergence } from "./kl-divergence.ts";
+import { llamaCppLogits } from "./peers/llama-cpp.ts";
+
+/** Nats; what the comparison has to stay below at every position. */
+const limit = 1e-4;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    tokens: { type: "string", default: "512" },
+    threads: { type: "string", default: "2" },
+    "peer-kv": { type: "string", default: "f32" },
+    "peer-flash": { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+  },
+});
+const [reference, file = fileURLToPath(new URL("../README.md", import.meta.url))] = positionals;
+const kvType = values["peer-kv"];
+const count = Number(values.tokens);
+const threads = Number(values.threads);
+if (
+  !reference ||
+  positionals.length > 2 ||
+  (kvType !== "f32" && kvType !== "f16") ||
+  ![count, threads].every((number) => Number.isInteger(number) && number > 0)
+) {
+  console.error(
+    "usage: node bench/run.mjs bench/kl.ts MODEL [TEXT_FILE] [--tokens N] [--threads N] [--peer-kv f32|f16] " +
+      "[--peer-flash] [--json]",
+  );
+  process.exit(2);
+}
+
+const folder = mkdtempSync(join(tmpdir(), "minicpm-kl-"));
+try {
+  const model = openModel(reference);
+  const most = Math.min(count, model.config.maxContext);
+  const tokens = model.tokenizer.encode(readFileSync(file, "utf8"), { bos: true }).subarray(0, most);
+  const { path, architecture } = asFloat32Gguf(model, folder);
+  const flashAttention = values["peer-flash"];
+  const theirs = await llamaCppLogits(path, tokens, { threads, kvType, flashAttention });
+  const { isa, logits: ours } = await ourLogits(path, tokens);
+  const result = divergence(theirs, ours);
+  console.log(
+    values.json
+      ? JSON.stringify({ model: model.name, architecture, isa, kvType, flashAttention, ...result })
+      : line(`${model.name}  ${architecture}  ${isa}`, result),
+  );
+  if (result.max >= limit) process.exitCode = 1;
+} finally {
+  rmSync(folder, { recursive: true });
+}
+
+/** The model as an F32 GGUF file: its own where it is one, else a new one in `folder`. */
+function asFloat32Gguf(model: OpenedModel, folder: string) {
+  const { architecture, embedScale, residualScale, logitScale, longRope } = model.config;
+  if (model.format === "gguf" && Object.values(model.plan.weights).every(({ dtype }) => dtype === "F32")) {
+    return { path: model.path, architecture };
+  }
+  const plain = embedScale === 1 && residualScale === 1 && logitScale === 1 && !longRope;
+  const options = { widen: true, architecture: plain ? "llama" : "minicpm" } as const;
+  const path = join(folder, "model.gguf");
+  writeFileSync(path, checkpointAsGguf(model, options));
+  return { path, architecture: options.architecture };
+}
+
+/** The logits after each token, one step a token. */
+async function ourLogits(
+  gguf: string,
+  tokens: Int32Array,
+): Promise<{ readonly logits: Float32Array[]; readonly isa: string }> {
+  return withModel(gguf, { threads, isa: process.env.MINICPM_CPU ?? "" }, (model) =>
+    withSequence(model, tokens.length, async (sequence) => {
+      const logits: Float32Array[] = [];
+      for (const position of tokens.keys()) {
+        await sequence.prefill(tokens.subarray(position, position + 1));
+        logits.push(sequence.logits());
+      }
+      return { logits, isa: model.isa };
+    }),
+  );
+}
+
+function line(subject: string, result: Divergence): string {
+  const { positions, vocabulary, mean, max, maxAt, sameBest, logProbabilityGap } = result;
+  return (
+    `${subject}  positions ${positions}  vocabulary ${vocabulary}   mean KL ${mean.toExponential(1)}` +
+    `   max ${max.toExponential(1)} at ${maxAt}   same best token ${((100 * sameBest) / positions).toFixed(1)} %` +
+    `   log-probabilities within ${logProbabilityGap.toExponential(1)}`
+  );
+}
