@@ -60,6 +60,7 @@
       'target_name': 'core',
       'type': 'static_library',
       'sources': [
+        'kernels/cpu/probe.cpp',
         'kernels/cpu/sample.cpp',
         'kernels/cpu/sets.cpp',
         'kernels/cpu/workers.cpp',

@@ -1,5 +1,6 @@
 /** The command line as a whole: every command, and what is the same for all of them. */
 import { Command } from "commander";
+import { addBenchCommand } from "./bench.ts";
 import { addCacheCommand } from "./cache.ts";
 import { addChatCommand } from "./chat.ts";
 import { addCompleteCommand } from "./complete.ts";
@@ -30,6 +31,7 @@ export function createProgram(terminal: Terminal, version: string): Command {
     addCacheCommand,
     addTokenizeCommand,
     addInspectCommand,
+    addBenchCommand,
   ]) {
     add(program, terminal);
   }
