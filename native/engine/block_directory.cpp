@@ -145,7 +145,7 @@ int64_t prune_block_files(const std::string& path, int64_t bytes) {
     if (writer != 0 && !os::process_lives(writer) &&
         FileClock::now() - file.used > kUnfinishedAge) {
       files::remove(file.path, gone);
-    } else if (file.path.extension() == ".kv") {
+    } else if (names_block(file.path.filename())) {
       found.push_back(file);
       total += file.bytes;
     }

@@ -77,6 +77,11 @@ std::string block_path(const std::string& folder, const ChainKey& key) {
   return folder + name;
 }
 
+bool names_block(const std::string& file_name) {
+  return file_name.size() == 35 && file_name.ends_with(".kv") &&
+         file_name.find_first_not_of("0123456789abcdef") == 32;
+}
+
 std::string write_block_file(const std::string& folder, const BlockName& name,
                              std::span<const std::byte> bytes) {
   static std::atomic<uint64_t> unique{0};

@@ -20,6 +20,9 @@ struct BlockName {
 /// `<folder>/<32 hex digits of the key>.kv`
 std::string block_path(const std::string& folder, const ChainKey& key);
 
+/// Whether a file is named like that: nothing else is ever removed.
+bool names_block(const std::string& file_name);
+
 /// Writes under another name in the same folder, then renames: readers see the whole file or none.
 /// Returns why it could not be written, or "".
 std::string write_block_file(const std::string& folder, const BlockName& name,

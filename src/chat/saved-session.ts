@@ -42,6 +42,8 @@ export async function writeSavedSession(
   const previous = (await readSavedSession(path).catch(() => undefined))?.folder;
   const unfinished = join(path, `session.json.${blocks}`);
   try {
+    if (await isForeign(join(path, "session.json")))
+      throw new Error("its session.json is not of this program");
     await mkdir(path, { recursive: true, mode: 0o700 });
     await mkdir(join(path, blocks), { mode: 0o700 });
     await writeBlocks(join(path, blocks), previous);
@@ -57,6 +59,12 @@ export async function writeSavedSession(
   for (const name of previous ? [previous, ...leftovers] : leftovers) {
     await rm(name, { recursive: true, force: true }).catch(() => {});
   }
+}
+
+/** A file that some other program has made is never replaced. */
+async function isForeign(file: string): Promise<boolean> {
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  return text !== undefined && !text.includes('"blocks":"blocks-');
 }
 
 /** What killed processes left, once it is too old to be another save that runs now. */

@@ -167,6 +167,15 @@ testNative("a save that fails leaves the one before whole", async () => {
   await expect(session.save(join(path, "session.json", "below-a-file"))).rejects.toBeInstanceOf(StorageError);
 });
 
+testNative("a session.json of another program is never replaced", async () => {
+  await using model = await loadModel("tiny");
+  const file = join(folder, "session.json");
+  writeFileSync(file, '{"mine":true}');
+  await expect(model.createSession().save(folder)).rejects.toThrow(/session\.json is not of this program/);
+  expect(readFileSync(file, "utf8")).toBe('{"mine":true}');
+  expect(readdirSync(folder)).toEqual(["session.json"]);
+});
+
 testNative("a full disk fails a save, loses nothing, and fails no answer", async () => {
   const disk = join(folder, "disk");
   const mounted = spawnSync("sh", ["-c", `mkdir ${disk} && mount -t tmpfs -o size=300k none ${disk}`]);

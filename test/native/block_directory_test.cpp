@@ -183,6 +183,17 @@ TEST("a block that is offered again is not written again, but counts as used") {
   CHECK(files::last_write_time(folder.blocks()[0]) > long_ago + std::chrono::hours(99));
 }
 
+TEST("files that are not ours stay, whatever the budget") {
+  const TemporaryFolder folder;
+  write_blocks({folder.path, 1 << 30}, 2);
+  for (const char* name : {"/mine.kv", "/print/mine.kv", "/print/notes.txt"}) {
+    replace(folder.path + name, random_bytes(1));
+  }
+  CHECK(prune_block_files(folder.path, 0) == 0);
+  CHECK(folder.blocks().size() == 2);
+  CHECK(files::exists(folder.path + "/print/notes.txt"));
+}
+
 TEST("unfinished files of processes that are gone are removed, those of the living stay") {
   const TemporaryFolder folder;
   write_blocks({folder.path, 1 << 30}, 1);
