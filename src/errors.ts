@@ -130,7 +130,10 @@ export class DeviceError extends MiniCpmError {
     readonly asked: string,
     readonly present: readonly string[],
   ) {
-    super(`There is no device "${asked}" here. Present: ${present.join(", ")}.`);
+    super(
+      `There is no device or instruction set "${asked}" here. ` +
+        `Take one of ${present.join(", ")} (option device, or MINICPM_CPU in the environment).`,
+    );
   }
 }
 
