@@ -170,7 +170,10 @@ void Sampler::run(const Sample& op) {
   memory.adjust(op);
   const int32_t best = memory.greedy();
   if (memory.logits[static_cast<size_t>(best)] == kNone) {
-    throw Error(ErrorCode::kState, "sample: no token is left to choose from");
+    throw Error(
+        ErrorCode::kState,
+        "No token is left to choose from: every logit is NaN or -Infinity. Loosen logitBias or "
+        "the mask; without them, the weights are damaged.");
   }
   if (op.temperature > 0) {
     const size_t all = memory.logits.size();
