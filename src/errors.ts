@@ -21,9 +21,9 @@ export class AddonNotFoundError extends MiniCpmError {
     readonly reason: string,
   ) {
     super(
-      `The native addon ${path} could not be loaded: ${reason}. Build it with \`npm run build\` in the package ` +
-        `(this is ${process.platform}-${process.arch}, Node ${process.versions.node}), ` +
-        "or set MINICPM_BINARY to a minicpm.node file.",
+      `The native addon ${path} could not be loaded: ${reason}. Build it with \`npm run build\` in a clone of the ` +
+        `package (this is ${process.platform}-${process.arch}, Node ${process.versions.node}); outside the clone, set ` +
+        "MINICPM_BINARY to the build/Release/minicpm.node that was built there.",
     );
   }
 }
