@@ -35,12 +35,6 @@ struct Case {
 /// Alternates probe and case five times and prints the line of the medians.
 void measure(const Case& bench);
 
-/// Bytes a second that the workers read from memory, all together.
-double read_bandwidth(Workers& workers);
-
-/// Floating-point operations a second of the set's widest FMA, all workers together.
-double fma_peak(const CpuKernels& set, Workers& workers);
-
 /// The kernel sets that this machine can run.
 std::vector<const CpuKernels*> kernel_sets();
 

@@ -84,7 +84,8 @@ export function applyOutputOptions(terminal: Terminal, { quiet, json }: OutputOp
   terminal.jsonLines = Boolean(json);
 }
 
-function guarded<T>(parse: (text: string) => T) {
+/** `parse` for commander: what is wrong with the text is told as bad usage. */
+export function guarded<T>(parse: (text: string) => T) {
   return (text: string): T => {
     try {
       return parse(text);

@@ -1,5 +1,6 @@
 /** What `inspect` tells of a checkpoint: a plain object whose shape stays, printed or as JSON. */
 import type { OpenedCheckpoint, OpenedModel } from "../model/opened-model.ts";
+import { weightBytes, weightElements } from "../model/weight-size.ts";
 import type { WeightPlan } from "../native/binding.ts";
 
 export interface TensorGroup {
@@ -29,16 +30,6 @@ export interface ModelReport {
   readonly tokenizer: { readonly tokens: number; readonly fastPath: boolean };
 }
 
-/** [elements, bytes] of one storage unit. */
-const units: Record<WeightPlan["dtype"], readonly [elements: number, bytes: number]> = {
-  F32: [1, 4],
-  F16: [1, 2],
-  BF16: [1, 2],
-  Q8_0: [32, 34],
-  Q4_0: [32, 18],
-  Q4_1: [32, 20],
-};
-
 export function modelReport(opened: OpenedModel): ModelReport {
   const { name, path, format, config, plan, tiedHead, unknownTensors, generationConfig, tokenizer } = opened;
   const { sparseConfig, longRope, ...numbers } = config;
@@ -67,15 +58,13 @@ function tensorGroups(weights: Readonly<Record<string, WeightPlan>>): TensorGrou
     string,
     { tensors: number; dtypes: Set<string>; parameters: number; bytes: number }
   >();
-  for (const [name, { dtype, shape }] of Object.entries(weights)) {
+  for (const [name, weight] of Object.entries(weights)) {
     const group = groupOf(name);
     const entry = groups.get(group) ?? { tensors: 0, dtypes: new Set<string>(), parameters: 0, bytes: 0 };
-    const elements = shape.reduce((product, length) => product * length, 1);
-    const [unitElements, unitBytes] = units[dtype];
     entry.tensors++;
-    entry.dtypes.add(dtype);
-    entry.parameters += elements;
-    entry.bytes += (elements / unitElements) * unitBytes;
+    entry.dtypes.add(weight.dtype);
+    entry.parameters += weightElements(weight);
+    entry.bytes += weightBytes(weight);
     groups.set(group, entry);
   }
   return [...groups].map(([group, { dtypes, ...numbers }]) => ({

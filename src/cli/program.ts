@@ -1,5 +1,6 @@
 /** The command line as a whole: every command, and what is the same for all of them. */
 import { Command } from "commander";
+import { addBenchCommand } from "./bench.ts";
 import { addChatCommand } from "./chat.ts";
 import { addCompleteCommand } from "./complete.ts";
 import { addDoctorCommand } from "./doctor.ts";
@@ -26,6 +27,7 @@ export function createProgram(terminal: Terminal, version: string): Command {
     addCompleteCommand,
     addTokenizeCommand,
     addInspectCommand,
+    addBenchCommand,
   ]) {
     add(program, terminal);
   }

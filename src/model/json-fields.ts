@@ -31,7 +31,11 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 export function shown(value: unknown): string {
   if (value === undefined) return "nothing";
   if (typeof value === "number" || typeof value === "bigint") return String(value);
-  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (Array.isArray(value)) {
+    const numbers =
+      value.length <= 8 && value.every((item) => typeof item === "number" || typeof item === "bigint");
+    return numbers ? `[${value.join(", ")}]` : `a list of ${value.length}`;
+  }
   const text = JSON.stringify(value) ?? typeof value;
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

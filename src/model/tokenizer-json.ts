@@ -42,6 +42,7 @@ export function planTokenizer(file: string, json: unknown): TokenizerPlan {
   const model = fields.fields("model");
   if (!model) throw fields.wrong("model", "a JSON object", undefined);
   refuseUnsupported(file, model);
+  checkNormalizer(fields.fields("normalizer"));
 
   const vocabulary = readVocabulary(model);
   const merges = readMerges(model);
@@ -89,6 +90,21 @@ function refuseUnsupported(file: string, model: Fields): void {
   if (type !== "BPE") throw new UnsupportedError(`The tokenizer model ${type} (in ${file})`, "Only BPE is.");
   for (const name of ["continuing_subword_prefix", "end_of_word_suffix"]) {
     if (model.string(name)) throw new UnsupportedError(`${name} (in ${file})`, "Only plain BPE is.");
+  }
+}
+
+/** The library takes any pattern, and prints a warning for what it does not know. */
+function checkNormalizer(normalizer: Fields | undefined, depth = 0): void {
+  if (normalizer?.string("type") === "Replace") {
+    const pattern = normalizer.fields("pattern");
+    if (pattern?.string("String") === undefined && pattern?.string("Regex") === undefined) {
+      throw normalizer.wrong("pattern", "a String or Regex", normalizer.get("pattern"));
+    }
+    normalizer.string("content");
+  } else if (normalizer?.string("type") === "Sequence") {
+    const parts = normalizer.get("normalizers");
+    if (!Array.isArray(parts) || depth > 4) throw normalizer.wrong("normalizers", "a list", parts);
+    for (const part of parts) checkNormalizer(Fields.of(normalizer.file, part, "normalizer."), depth + 1);
   }
 }
 

@@ -198,12 +198,32 @@ export interface NativeModel {
   dispose(): Promise<void>;
 }
 
+export interface ProbeOptions {
+  /** Threads that read and compute together. */
+  readonly threads: number;
+  /** Instruction set of the multiply-adds, or "" for the best. */
+  readonly isa: string;
+  /** Bytes that a pass reads: more than the caches hold gives the bandwidth of memory. */
+  readonly bytes: number;
+  /** Seconds for each of the two, 0 to 60; three passes at least. */
+  readonly seconds: number;
+}
+
+/** What this machine can do at most, medians over the passes. */
+export interface MachineLimits {
+  readonly bytesPerSecond: number;
+  /** float32 multiplications and additions, fused where the instruction set can. */
+  readonly flopsPerSecond: number;
+}
+
 export interface NativeAddon {
   devices(): DeviceInfo[];
   /** What `loadModel(plan)` and its sequences would take, without reading any weight. */
   memoryPlan(plan: ModelPlan, options: { capacity: number; sequences: number }): MemoryPlan;
   /** `onProgress(done, total)` counts bytes of weights. */
   loadModel(plan: ModelPlan, onProgress?: (done: number, total: number) => void): Promise<NativeModel>;
+  /** Measures the machine, off the JavaScript thread, while nothing else should run. */
+  probe(options: ProbeOptions): Promise<MachineLimits>;
   /** Bytes held by native code in this process: allocated and mapped. */
   nativeBytes(): { allocated: number; mapped: number };
 }

@@ -41,6 +41,10 @@ class ScriptedAddon implements NativeAddon {
     return model;
   }
 
+  probe() {
+    return Promise.resolve({ bytesPerSecond: 1, flopsPerSecond: 1 });
+  }
+
   nativeBytes() {
     return { allocated: 0, mapped: 0 };
   }

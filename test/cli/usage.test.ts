@@ -16,7 +16,7 @@ test("an unknown command is told with the one that was meant", async () => {
 test("no command shows help on stderr, exit code 2", async () => {
   const { code, out, err } = await minicpm([]);
   expect({ code, out }).toEqual({ code: 2, out: "" });
-  for (const name of ["chat", "run", "complete", "tokenize", "inspect", "doctor"]) {
+  for (const name of ["chat", "run", "complete", "tokenize", "inspect", "bench", "doctor"]) {
     expect(err).toMatch(new RegExp(`^  ${name} `, "m"));
   }
 });

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 import { addon } from "../../src/native/binding.ts";
 import { withModel, withSequence } from "../real/native-model.ts";
 import { gridCases, gridLogits } from "./grid.ts";
-import { seededPrompt, writeSeededCheckpoint } from "./seeded-checkpoint.ts";
 
 /**
  * Largest difference over the largest logit. f32 arithmetic alone costs 3e-6 here, f16 keys and values about 1e-3; a

@@ -1,7 +1,7 @@
 /** The committed goldens of the dense forward pass: grid.json's cases and their logits in grid.safetensors. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { SeededConfig, SeededDType } from "./seeded-checkpoint.ts";
+import type { SeededConfig, SeededDType } from "../../src/bench/seeded-checkpoint.ts";
 
 export interface GridCase {
   readonly name: string;

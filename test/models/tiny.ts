@@ -1,7 +1,7 @@
 /** models/tiny: a whole model folder of random weights, small enough for tests that load hundreds of times. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type SeededConfig, writeSeededCheckpoint } from "../golden/seeded-checkpoint.ts";
+import { type SeededConfig, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 
 const specials = ["<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"];
 const bytes = Array.from(

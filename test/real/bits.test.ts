@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 import { gridCases } from "../golden/grid.ts";
-import { seededPrompt, writeSeededCheckpoint } from "../golden/seeded-checkpoint.ts";
 import { withModel, withSequence } from "./native-model.ts";
 import { expectSameBits } from "./same-bits.ts";
 

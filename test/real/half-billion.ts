@@ -4,7 +4,7 @@
  */
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type SeededConfig, writeSeededCheckpoint } from "../golden/seeded-checkpoint.ts";
+import { type SeededConfig, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 import { root, sharedPath } from "../needs.ts";
 
 export const halfBillionConfig = sharedPath("data/tokenizers/MiniCPM4-0.5B.config.json");

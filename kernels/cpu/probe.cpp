@@ -1,26 +1,23 @@
-// The machine's limits: memory read bandwidth and the peak of fused multiply-adds.
+#include "kernels/cpu/probe.h"
+
 #include <immintrin.h>
 
 #include <chrono>
+#include <cstdint>
+#include <string_view>
 
-#include "bench/kernels/bench.h"
-#include "native/backend/buffer.h"
-
-namespace minicpm::bench {
+namespace minicpm {
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr size_t kPiece = size_t{1} << 20;
-constexpr int kPieces = 384;
 
 volatile uint64_t sink;  // keeps results alive
 
 /// Four independent streams of loads within one piece.
 uint64_t read_piece(const std::byte* piece) {
   __m128i sums[4] = {};
-  for (size_t i = 0; i < kPiece; i += 64) {
+  for (size_t i = 0; i < kProbePiece; i += 64) {
     for (size_t j = 0; j < 4; j++) {
       const auto* at = reinterpret_cast<const __m128i*>(piece + i + 16 * j);
       sums[j] = _mm_xor_si128(sums[j], _mm_load_si128(at));
@@ -81,23 +78,20 @@ double seconds_of(Workers& workers, int count, Workers::Item item, void* context
 
 }  // namespace
 
-double read_bandwidth(Workers& workers) {
-  static Buffer memory;
-  if (memory.size() == 0) {
-    memory = Buffer(kPieces * kPiece);
-    // Numbers as weights have: pages of nearly nothing but zeros read up to a fifth faster on a
-    // virtual machine.
-    for (size_t i = 0; i < memory.size() / 8; i++) {
-      memory.as<uint64_t>()[i] = i * 0x9e3779b97f4a7c15;
-    }
-  }
+void fill_for_probe(std::span<std::byte> memory) {
+  auto* words = reinterpret_cast<uint64_t*>(memory.data());
+  for (size_t i = 0; i < memory.size() / 8; i++) words[i] = i * 0x9e3779b97f4a7c15;
+}
+
+double read_bandwidth(std::span<std::byte> memory, Workers& workers) {
+  const auto pieces = static_cast<int>(memory.size() / kProbePiece);
   const double seconds = seconds_of(
-      workers, kPieces,
+      workers, pieces,
       [](void* data, int i, int) {
-        sink = read_piece(static_cast<std::byte*>(data) + static_cast<size_t>(i) * kPiece);
+        sink = read_piece(static_cast<std::byte*>(data) + static_cast<size_t>(i) * kProbePiece);
       },
       memory.data());
-  return kPieces * static_cast<double>(kPiece) / seconds;
+  return pieces * static_cast<double>(kProbePiece) / seconds;
 }
 
 double fma_peak(const CpuKernels& set, Workers& workers) {
@@ -111,4 +105,4 @@ double fma_peak(const CpuKernels& set, Workers& workers) {
   return items * static_cast<double>(kFmaSteps) * 12 * 2 * lanes / seconds;
 }
 
-}  // namespace minicpm::bench
+}  // namespace minicpm

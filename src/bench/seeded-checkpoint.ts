@@ -1,8 +1,8 @@
 /**
- * Random checkpoints and prompts from a seed, the same bits as seeded.py makes (the rule is written there).
+ * Random checkpoints and prompts from a seed, the same bits as test/golden/seeded.py makes (the rule is written there).
  *
- * A Hugging Face folder: config.json and model.safetensors. Tiny ones stand for the goldens of grid.json; one with
- * MiniCPM4-0.5B's real config (0.87 GB) is written in seconds.
+ * A Hugging Face folder: config.json and model.safetensors. Benches run on them where there are no weights, tests
+ * everywhere; one of MiniCPM4-0.5B's shape (0.87 GB) is written in seconds.
  */
 import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
@@ -30,16 +30,36 @@ interface SeededTensor {
   readonly offset: number;
 }
 
+export interface SeededOptions {
+  readonly seed: number;
+  /** Of all weights. */
+  readonly dtype: SeededDType;
+}
+
+/** Bytes of weights written, of all. */
+export interface SeededProgress {
+  readonly done: number;
+  readonly total: number;
+}
+
 /**
  * Writes `folder`/config.json and `folder`/model.safetensors.
  *
- * @returns sha256 of all tensor bytes in file order: the one in grid.json if this and seeded.py agree.
+ * @returns sha256 of all tensor bytes in file order: the one in test/golden/grid.json if this and seeded.py agree.
  */
-export function writeSeededCheckpoint(
+export function writeSeededCheckpoint(folder: string, config: SeededConfig, options: SeededOptions): string {
+  const steps = seededCheckpointSteps(folder, config, options);
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  return step.value;
+}
+
+/** The same a few MiB at a time, for callers with something else to do meanwhile; may be left early. */
+export function* seededCheckpointSteps(
   folder: string,
   config: SeededConfig,
-  { seed, dtype }: { readonly seed: number; readonly dtype: SeededDType },
-): string {
+  { seed, dtype }: SeededOptions,
+): Generator<SeededProgress, string> {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "config.json"), `${JSON.stringify(config, null, 1)}\n`);
 
@@ -62,9 +82,12 @@ export function writeSeededCheckpoint(
   try {
     writeSync(file, length);
     writeSync(file, text);
+    let done = 0;
     for (const bytes of tensorBytes(tensors, seed, dtype)) {
       digest.update(bytes);
       writeSync(file, bytes);
+      done += bytes.length;
+      yield { done, total: end };
     }
   } finally {
     closeSync(file);
@@ -73,7 +96,11 @@ export function writeSeededCheckpoint(
 }
 
 /** `length` token ids: bos (1), then any of the vocabulary but the first three. */
-export function seededPrompt(config: SeededConfig, seed: number, length: number): Int32Array {
+export function seededPrompt(
+  config: Pick<SeededConfig, "vocab_size">,
+  seed: number,
+  length: number,
+): Int32Array {
   const start = (seed ^ fnv1a("prompt")) >>> 0;
   const ids = new Int32Array(length);
   for (let i = 0; i < length; ++i)

@@ -1,0 +1,80 @@
+/** A model as benches want it: weights and numbers, no tokenizer, nothing kept for later prompts. */
+import { openCheckpoint } from "../model/load.ts";
+import type { OpenedCheckpoint } from "../model/opened-model.ts";
+import { weightBytes, weightElements } from "../model/weight-size.ts";
+import {
+  addon,
+  type KvType,
+  type NativeDevice,
+  type NativeModel,
+  type WeightPlan,
+} from "../native/binding.ts";
+import { publicError, withPublicErrors } from "../native/error-table.ts";
+import { type ModelCost, modelCost } from "./cost.ts";
+
+export interface BenchLoadOptions {
+  readonly device: NativeDevice;
+  /** Default: one a physical core. */
+  readonly threads?: number | undefined;
+  readonly kvType: KvType;
+  /** Called with bytes of weights loaded, of all. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface BenchModel {
+  readonly checkpoint: OpenedCheckpoint;
+  readonly native: NativeModel;
+  readonly kvType: KvType;
+  readonly cost: ModelCost;
+  /** Name, and type of most weights: "nano BF16". */
+  readonly title: string;
+  /** Weights in the files. */
+  readonly bytes: number;
+  readonly parameters: number;
+  /** The processor's own name. */
+  readonly processor: string;
+}
+
+/**
+ * Loads `reference` (src/model/find-model.ts says what can be one); a folder without a tokenizer will do. MINICPM_CPU
+ * forces an instruction set. Whoever called disposes `native`.
+ *
+ * @param name shown instead of the folder's or file's.
+ * @throws ModelNotFoundError, CheckpointError, UnsupportedError, AddonNotFoundError, DeviceError, OutOfMemoryError
+ */
+export async function loadBenchModel(
+  reference: string,
+  { device, threads = 0, kvType, onProgress }: BenchLoadOptions,
+  name?: string,
+): Promise<BenchModel> {
+  const checkpoint = openCheckpoint(reference);
+  const isa = device === "cpu" ? (process.env.MINICPM_CPU ?? "") : "";
+  const plan = { ...checkpoint.plan, device, threads, kvType, isa, cacheBytes: 0 };
+  const processor = withPublicErrors(() => addon().devices()).find(
+    (each) => each.name === device,
+  )?.description;
+  const native = await withPublicErrors(() => addon().loadModel(plan, onProgress)).catch((error) => {
+    throw publicError(error);
+  });
+  const weights = Object.values(plan.weights);
+  return {
+    checkpoint,
+    native,
+    kvType,
+    cost: modelCost(plan, kvType),
+    title: titleOf(name ?? checkpoint.name, weights),
+    bytes: weights.reduce((sum, weight) => sum + weightBytes(weight), 0),
+    parameters: weights.reduce((sum, weight) => sum + weightElements(weight), 0),
+    processor: processor ?? "",
+  };
+}
+
+/** The name, with the type of most weights where it does not say that itself. */
+function titleOf(name: string, weights: readonly WeightPlan[]): string {
+  const byType = new Map<string, number>();
+  for (const weight of weights) {
+    byType.set(weight.dtype, (byType.get(weight.dtype) ?? 0) + weightElements(weight));
+  }
+  const [most] = [...byType].sort(([, a], [, b]) => b - a);
+  return most && !name.toUpperCase().includes(most[0]) ? `${name} ${most[0]}` : name;
+}

@@ -1,0 +1,89 @@
+/** Runs a workload over and over, in turns with the probe of the machine's limits. */
+import { AbortError } from "../errors.ts";
+import { addon, type MachineLimits } from "../native/binding.ts";
+import { publicError, withPublicErrors } from "../native/error-table.ts";
+import type { BenchModel } from "./bench-model.ts";
+import { type Bound, leastSeconds, type Work } from "./cost.ts";
+import { runOf } from "./run.ts";
+import { type Workload, workloadTokens } from "./workload.ts";
+
+export interface Repetition {
+  readonly seconds: number;
+  /** Read and made in this time, all sequences together. */
+  readonly tokensPerSecond: number;
+  /** Prompt tokens that were held already instead of computed. */
+  readonly cached: number;
+  /** Measured just before. */
+  readonly limits: MachineLimits;
+  /** Least seconds at the limits / seconds: 1 is as fast as this machine can be. */
+  readonly share: number;
+}
+
+export interface Measurement {
+  readonly workload: Workload;
+  readonly work: Work;
+  /** What the limits of most repetitions bind it by. */
+  readonly bound: Bound;
+  readonly repetitions: readonly Repetition[];
+}
+
+export interface MeasureOptions {
+  readonly repetitions: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Called before each repetition; 0 is the warm-up, which does not count. */
+  readonly onRepetition?: (repetition: number) => void;
+}
+
+/** What a bandwidth pass reads at most, bytes: far more than the caches hold. */
+const mostProbeBytes = 384 * 2 ** 20;
+/** Seconds for each of the two probes. */
+const probeSeconds = 0.05;
+
+/** @throws AbortError when `signal` fires, OutOfMemoryError. */
+export async function measure(
+  model: BenchModel,
+  workload: Workload,
+  { repetitions: count, signal, onRepetition = () => {} }: MeasureOptions,
+): Promise<Measurement> {
+  const run = runOf(model, workload, signal);
+  const repetitions: Repetition[] = [];
+  const bounds: Bound[] = [];
+  try {
+    for (let round = 0; round <= count; ++round) {
+      if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason });
+      onRepetition(round);
+      await run.prepare(round);
+      const limits = await machineLimits(model);
+      const start = performance.now();
+      const cached = await run.run();
+      const seconds = (performance.now() - start) / 1000;
+      if (round === 0) continue;
+      const least = leastSeconds(run.work, limits);
+      bounds.push(least.bound);
+      repetitions.push({
+        seconds,
+        tokensPerSecond: workloadTokens(workload) / seconds,
+        cached,
+        limits,
+        share: least.seconds / seconds,
+      });
+    }
+  } finally {
+    run.dispose();
+  }
+  const memory = bounds.filter((bound) => bound === "memory").length;
+  return { workload, work: run.work, bound: 2 * memory >= count ? "memory" : "compute", repetitions };
+}
+
+/**
+ * The limits for this model now, by as many threads and the same instruction set. A model that fits the caches is held
+ * against the bandwidth of the caches: the probe reads as many bytes as a token reads weights.
+ */
+async function machineLimits({ native, cost }: BenchModel): Promise<MachineLimits> {
+  const bytes = Math.min(cost.linearBytes + cost.headBytes, mostProbeBytes);
+  const isa = native.device === "cpu" ? native.isa : "baseline";
+  const options = { threads: native.threads, isa, bytes, seconds: probeSeconds };
+  return withPublicErrors(() => addon().probe(options)).catch((error) => {
+    throw publicError(error);
+  });
+}

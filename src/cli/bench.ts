@@ -1,0 +1,197 @@
+/** `minicpm bench`: how fast a model reads and makes tokens here, and how far that is from what the machine can do. */
+import { type Command, Option } from "commander";
+import { type BenchModel, loadBenchModel } from "../bench/bench-model.ts";
+import { measure } from "../bench/measure.ts";
+import { csvHeader, csvRow, markdownHeader, markdownRow, type Row, rowOf } from "../bench/report.ts";
+import { findShape, knownShapes, writeShape } from "../bench/shape.ts";
+import { type WorkloadLists, workloadName, workloads } from "../bench/workload.ts";
+import { addOutputOptions, applyOutputOptions, guarded, type OutputOptions } from "./command-options.ts";
+import { nanoPath } from "./default-model.ts";
+import { UsageError } from "./failure.ts";
+import { interruptible } from "./interrupt.ts";
+import { escaped } from "./printable.ts";
+import { formatBytes } from "./quantities.ts";
+import { integer, SettingError } from "./settings.ts";
+import type { Terminal } from "./terminal.ts";
+
+const outputs = ["md", "json", "jsonl", "csv"] as const;
+
+interface BenchOptions extends OutputOptions {
+  readonly prompt: readonly number[];
+  readonly generate: readonly number[];
+  readonly depth: readonly number[];
+  readonly batch: readonly number[];
+  readonly turn?: WorkloadLists["turns"];
+  readonly repetitions: number;
+  readonly output?: (typeof outputs)[number];
+  readonly shape?: string;
+  readonly keep?: boolean;
+  readonly threads?: number;
+  readonly device: "cpu" | "reference";
+  readonly kvType?: "f32" | "f16";
+}
+
+export function addBenchCommand(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("bench")
+    .summary("measure prefill and decode speed")
+    .description(
+      "Measure reading (pp) and making (tg) tokens, as llama-bench does, and what share that is of this machine's " +
+        "limit: memory bandwidth or float32 multiply-adds, whichever binds, measured in turns with it. One warm-up " +
+        "run of each test does not count.",
+    )
+    .argument("[model]", "a folder or .gguf file, or a name in models/ (nano, where no shape is given)");
+  addMeasureOptions(command);
+  addWhereOptions(command);
+  addOutputOptions(command, "the same as -o json, errors too");
+  command.action(async (reference: string | undefined, options: BenchOptions) => {
+    applyOutputOptions(terminal, options);
+    const tests = workloads({
+      prompts: options.prompt,
+      generations: options.generate,
+      depths: options.depth,
+      sequences: options.batch,
+      turns: options.turn ?? [],
+    });
+    if (tests.length === 0)
+      throw new UsageError("Nothing to measure: -p and -n are 0, and there is no --turn.");
+    if (reference !== undefined && options.shape !== undefined) {
+      throw new UsageError("Give a model or --shape, not both.");
+    }
+    await interruptible(async (signal) => {
+      const model = await openModel(reference, options, terminal, signal);
+      try {
+        const printer = rowPrinter(terminal, options.output ?? (options.json ? "json" : "md"));
+        for (const test of tests) {
+          const { repetitions } = options;
+          const onRepetition = (repetition: number) =>
+            terminal.status.show(`${workloadName(test)}: ${repetition || "warm-up"} of ${repetitions}`);
+          const measurement = await measure(model, test, { repetitions, signal, onRepetition });
+          terminal.status.clear();
+          printer.row(rowOf(model, measurement, new Date()));
+        }
+        printer.end();
+      } finally {
+        terminal.status.clear();
+        await model.native.dispose();
+      }
+    });
+  });
+}
+
+function addMeasureOptions(command: Command): void {
+  const counts = (least: number) => guarded(list(integer(least, 2 ** 24)));
+  const add = (option: Option) => command.addOption(option.helpGroup("What to measure (lists by comma):"));
+  add(
+    new Option("-p, --prompt <tokens>", "read prompts of so many").argParser(counts(0)).default([512], "512"),
+  );
+  add(new Option("-n, --generate <tokens>", "make so many").argParser(counts(0)).default([128], "128"));
+  add(
+    new Option("-d, --depth <tokens>", "made-up tokens that a sequence holds before")
+      .argParser(counts(0))
+      .default([0], "0"),
+  );
+  add(
+    new Option("-b, --batch <sequences>", "sequences that make tokens in the same steps; t/s is their sum")
+      .argParser(guarded(list(integer(1, 512))))
+      .default([1], "1"),
+  );
+  add(
+    new Option(
+      "--turn <cached,prompt,generate>",
+      "a second turn behind so many cached tokens (repeatable)",
+    ).argParser((text: string, before: WorkloadLists["turns"] | undefined) => [
+      ...(before ?? []),
+      guarded(turn)(text),
+    ]),
+  );
+  add(
+    new Option("-r, --repetitions <count>", "runs of each that count")
+      .argParser(guarded(integer(1, 1000)))
+      .default(5),
+  );
+}
+
+function addWhereOptions(command: Command): void {
+  const add = (option: Option) => command.addOption(option);
+  add(new Option("-o, --output <format>", "how to print, md by default").choices(outputs));
+  const known = [...knownShapes.keys()].join(", ");
+  add(new Option("--shape <name>", `random weights in the shape of ${known} or of a config.json`));
+  add(new Option("--keep", "leave the shape's weights in the cache folder for the next time"));
+  add(new Option("-t, --threads <count>", "threads that compute").argParser(guarded(integer(1, 1024))));
+  add(new Option("--device <name>", "where to run").choices(["cpu", "reference"]).default("cpu"));
+  add(new Option("--kv-type <type>", "how keys and values are held").choices(["f32", "f16"]));
+}
+
+/** Loads the model named, nano, or one of random weights in the shape named. */
+async function openModel(
+  reference: string | undefined,
+  options: BenchOptions,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<BenchModel> {
+  const { device, threads } = options;
+  const kvType = options.kvType ?? (device === "reference" ? "f32" : "f16");
+  if (device === "reference" && kvType === "f16")
+    throw new UsageError("--device reference computes in f32 only.");
+  const show = (what: string, done: number, total: number) =>
+    terminal.status.show(`${what} ${Math.floor((100 * done) / total)} % of ${formatBytes(total)}`);
+  const load = {
+    device,
+    threads,
+    kvType,
+    onProgress: (done: number, all: number) => show("loading", done, all),
+  };
+  if (options.shape === undefined) return loadBenchModel(reference ?? nanoPath, load);
+
+  const shape = findShape(options.shape);
+  const folder = await writeShape(shape, {
+    keep: Boolean(options.keep),
+    signal,
+    onProgress: ({ done, total }) => show("writing", done, total),
+  });
+  try {
+    if (folder.kept) terminal.notice(`The weights of ${shape.name} stay in ${escaped(folder.path)}.`);
+    return await loadBenchModel(folder.path, load, shape.name);
+  } finally {
+    folder.remove(); // what is mapped stays readable
+  }
+}
+
+/** Prints rows as they come; JSON is one list, at the end. */
+function rowPrinter(terminal: Terminal, output: (typeof outputs)[number]) {
+  const rows: Row[] = [];
+  const print = {
+    md: (row: Row) => {
+      if (rows.length === 1) for (const line of markdownHeader()) terminal.line(line);
+      terminal.line(escaped(markdownRow(row)));
+    },
+    csv: (row: Row) => {
+      if (rows.length === 1) terminal.line(csvHeader(row));
+      terminal.line(escaped(csvRow(row)));
+    },
+    jsonl: (row: Row) => terminal.json(row),
+    json: () => {},
+  }[output];
+  return {
+    row: (row: Row) => {
+      rows.push(row);
+      print(row);
+    },
+    end: () => {
+      if (output === "json") terminal.json(rows);
+    },
+  };
+}
+
+function list<T>(parse: (text: string) => T) {
+  return (text: string): T[] => text.split(",").map(parse);
+}
+
+function turn(text: string): WorkloadLists["turns"][number] {
+  const [cached, prompt, generate, ...rest] = list(integer(1, 2 ** 24))(text);
+  if (cached === undefined || prompt === undefined || generate === undefined || rest.length > 0) {
+    throw new SettingError("must be three counts of tokens, such as 1024,64,32");
+  }
+  return { cached, prompt, generate };
+}

@@ -1,0 +1,91 @@
+import { MiniCpmError } from "../../src/errors.ts";
+import { type Block, Coverage } from "./coverage.ts";
+import { mutate, seededRandom } from "./mutate.ts";
+
+/** A parser and bytes that it likes. */
+export interface Target {
+  readonly name: string;
+  readonly seeds: readonly Uint8Array[];
+  /** Gives anything or throws a MiniCpmError; whatever else it throws is a finding. */
+  parse(bytes: Uint8Array): unknown;
+}
+
+export interface Finding {
+  readonly input: Buffer;
+  readonly what: string;
+}
+
+export interface FuzzReport {
+  readonly runs: number;
+  /** Inputs kept because they reached something new. */
+  readonly corpus: number;
+  readonly blocks: number;
+  readonly finding?: Finding;
+}
+
+export interface FuzzOptions {
+  readonly seconds: number;
+  readonly seed?: number;
+  /** Whether coverage of a script counts, by its URL. */
+  readonly counts: (url: string) => boolean;
+}
+
+/** No input of at most 64 KiB may take longer, in milliseconds, or more memory, in bytes. */
+const longestRun = 2000;
+const mostMemory = 256 << 20;
+
+/** Inputs between two looks at what they reached. */
+const batchSize = 50;
+
+/**
+ * Feeds mutated inputs to a parser until the time is up or one of them is a finding. Inputs that reach code none
+ * reached before are kept and mutated further.
+ */
+export function fuzz(target: Target, { seconds, seed = 1, counts }: FuzzOptions): FuzzReport {
+  const coverage = new Coverage(counts);
+  const reached = new Set<Block>();
+  const random = seededRandom(seed);
+  const corpus: Buffer[] = [];
+  let finding: Finding | undefined;
+  let runs = 0;
+
+  const tryOut = (input: Buffer) => {
+    runs++;
+    const what = wrongWith(target, input);
+    if (what !== undefined) finding ??= { input, what };
+  };
+  const keepIfNew = (input: Buffer) => {
+    const fresh = coverage.of(() => tryOut(input)).filter((block) => !reached.has(block));
+    for (const block of fresh) reached.add(block);
+    if (fresh.length > 0) corpus.push(input);
+  };
+  // Later ones reached further: they are chosen more often.
+  const chosen = () => corpus[Math.floor(Math.sqrt(random()) * corpus.length)] ?? Buffer.alloc(0);
+
+  for (const bytes of target.seeds) keepIfNew(Buffer.from(bytes));
+  const end = performance.now() + seconds * 1000;
+  while (!finding && performance.now() < end) {
+    const batch = Array.from({ length: batchSize }, () => mutate(chosen(), corpus, random));
+    const blocks = coverage.of(() => batch.forEach(tryOut));
+    if (blocks.some((block) => !reached.has(block))) batch.forEach(keepIfNew);
+  }
+  coverage.close();
+  const report = { runs, corpus: corpus.length, blocks: reached.size };
+  return finding ? { ...report, finding } : report;
+}
+
+/** What is wrong with how the target takes `input`, if anything. */
+export function wrongWith(target: Target, input: Uint8Array): string | undefined {
+  const start = performance.now();
+  const memory = process.memoryUsage.rss();
+  try {
+    target.parse(input);
+  } catch (error) {
+    if (!(error instanceof MiniCpmError))
+      return error instanceof Error ? (error.stack ?? error.message) : `${error}`;
+  }
+  const milliseconds = performance.now() - start;
+  if (milliseconds > longestRun) return `took ${milliseconds.toFixed(0)} ms`;
+  const grown = process.memoryUsage.rss() - memory;
+  return grown > mostMemory ? `took ${(grown / 2 ** 20).toFixed(0)} MiB` : undefined;
+}
