@@ -19,7 +19,8 @@
   'target_defaults': {
     'include_dirs': ['.'],
     'cflags_cc': [
-      '-std=c++20', '-O3', '-fPIC', '-fvisibility=hidden', '-fno-math-errno', '-ffp-contract=off',
+      '-std=c++20', '-O3', '-fPIC', '-fvisibility=hidden', '-fno-math-errno', '-fno-trapping-math',
+      '-ffp-contract=off',
       '-Wall', '-Wextra', '-Wno-missing-field-initializers', '-pthread',
     ],
     'cflags_cc!': ['-fno-exceptions', '-fno-rtti'],

@@ -29,11 +29,14 @@ static inline double natural_log(double x) {
   return exponent * kLn2High + (2 * s + (2 * s * z * series + exponent * kLn2Low));
 }
 
-/// e^x for x <= 700: x = n ln 2 + r, and e^r by its Taylor series. 0 below -700.
+/// e^x for x <= 700: x = n ln 2 + r, and e^r by its Taylor series. Below -700 it stays at e^-700,
+/// which is nothing in any sum. No branches: a loop over it becomes vectors.
 static inline double natural_exp(double x) {
-  if (!(x >= -700)) return x < -700 ? 0 : x;                          // NaN stays NaN
-  const double n = (x * 0x1.71547652b82fep+0 + 0x1.8p52) - 0x1.8p52;  // x / ln 2, rounded
-  const double r = (x - n * kLn2High) - n * kLn2Low;
+  const double inside = x < -700 ? -700 : x;
+  const double shifted =
+      inside * 0x1.71547652b82fep+0 + 0x1.8p52;  // x / ln 2, an integer in the low bits
+  const double n = shifted - 0x1.8p52;
+  const double r = (inside - n * kLn2High) - n * kLn2Low;
   double series = 1.0 / 6227020800;  // 1 / 13!
   series = series * r + 1.0 / 479001600;
   series = series * r + 1.0 / 39916800;
@@ -48,9 +51,11 @@ static inline double natural_exp(double x) {
   series = series * r + 0.5;
   series = series * r + 1;
   series = series * r + 1;
-  const uint64_t power_bits = static_cast<uint64_t>(static_cast<int64_t>(n) + 1023) << 52;
+  uint64_t bits;
+  std::memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits + 1023) << 52;  // 2^n
   double power;
-  std::memcpy(&power, &power_bits, sizeof power);
+  std::memcpy(&power, &bits, sizeof power);
   return series * power;
 }
 

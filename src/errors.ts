@@ -21,9 +21,9 @@ export class AddonNotFoundError extends MiniCpmError {
     readonly reason: string,
   ) {
     super(
-      `The native addon ${path} could not be loaded: ${reason}. Build it with \`npm run build\` in the package ` +
-        `(this is ${process.platform}-${process.arch}, Node ${process.versions.node}), ` +
-        "or set MINICPM_BINARY to a minicpm.node file.",
+      `The native addon ${path} could not be loaded: ${reason}. Build it with \`npm run build\` in a clone of the ` +
+        `package (this is ${process.platform}-${process.arch}, Node ${process.versions.node}); outside the clone, set ` +
+        "MINICPM_BINARY to the build/Release/minicpm.node that was built there.",
     );
   }
 }
@@ -130,7 +130,10 @@ export class DeviceError extends MiniCpmError {
     readonly asked: string,
     readonly present: readonly string[],
   ) {
-    super(`There is no device "${asked}" here. Present: ${present.join(", ")}.`);
+    super(
+      `There is no device or instruction set "${asked}" here. ` +
+        `Take one of ${present.join(", ")} (option device, or MINICPM_CPU in the environment).`,
+    );
   }
 }
 

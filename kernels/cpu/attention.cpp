@@ -118,13 +118,17 @@ void write_result(const Attention& op, const Unit& unit, const Shape& shape, con
   }
 }
 
+/// What one block adds to a unit; the next one is `ahead` blocks further (0: there is none).
 template <typename T>
-void attend(const Attention& op, const Unit& unit, const Tile& tile, int block,
+void attend(const Attention& op, const Unit& unit, const Tile& tile, int block, int ahead,
             const Partial& partial) {
-  const std::byte* memory = unit.segment->blocks[block];
-  attend_block(
-      tile, block, reinterpret_cast<const T*>(memory + op.layout.k_offset(op.layer, unit.kv_head)),
-      reinterpret_cast<const T*>(memory + op.layout.v_offset(op.layer, unit.kv_head)), partial);
+  const size_t k = op.layout.k_offset(op.layer, unit.kv_head);
+  const size_t v = op.layout.v_offset(op.layer, unit.kv_head);
+  const std::byte* const now = unit.segment->blocks[block];
+  const std::byte* const next = unit.segment->blocks[block + ahead];
+  const auto numbers = [](const std::byte* memory) { return reinterpret_cast<const T*>(memory); };
+  attend_block(tile, block, Stream<T>{numbers(now + k), numbers(next + k)},
+               Stream<T>{numbers(now + v), numbers(next + v)}, partial);
 }
 
 /// A unit an item, each from its first block to its last.
@@ -143,7 +147,7 @@ void by_units(const Attention& op, const Shape& shape, Workers& workers) {
     load_queries(op, unit, shape, queries);
     clear(tile, state);
     for (int block = 0; block < unit.blocks(); block++) {
-      attend<T>(op, unit, tile, block, partial);
+      attend<T>(op, unit, tile, block, block + 1 < unit.blocks(), partial);
       merge(tile, first_seeing(tile, block), state, partial);
     }
     write_result(op, unit, shape, state);
@@ -182,8 +186,9 @@ void by_blocks(const Attention& op, const Shape& shape, int most_blocks, Workers
       float* weights = static_cast<float*>(workers.scratch(thread));
       const Tile tile = tile_of(unit, shape, queries_of(u), weights);
       const int begin = first + i % pieces * kBlocksAnItem;
-      for (int block = begin; block < begin + kBlocksAnItem && block < unit.blocks(); block++) {
-        attend<T>(op, unit, tile, block, partial_of(u, block));
+      const int end = begin + kBlocksAnItem < unit.blocks() ? begin + kBlocksAnItem : unit.blocks();
+      for (int block = begin; block < end; block++) {
+        attend<T>(op, unit, tile, block, block + 1 < end, partial_of(u, block));
       }
     };
     for_each(workers, shape.units * pieces, attend_piece);

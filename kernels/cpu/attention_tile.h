@@ -30,60 +30,121 @@ struct Tile {
   float* weights;        // [rows][64]: scores, then their exponentials
 };
 
-/// Broadcast operands a register tile can hold beside its accumulators.
-constexpr int kRowsAtOnce = kWideLanes == 16 ? 8 : 4;
+/// Rows of a register tile, and how many vectors beside each other (keys of 16, dimensions of 16)
+/// make enough accumulators to hide the latency of an FMA where there are few rows.
+constexpr int kRowsAtOnce = kWideLanes == 16 ? 8 : kWideLanes == 8 ? 4 : 1;
+template <int R>
+constexpr int kVectors = kWideLanes == 16  ? (R <= 4 ? 4 : 1)
+                         : kWideLanes == 8 ? (R == 1   ? 4
+                                              : R <= 3 ? 2
+                                                       : 1)
+                                           : 1;
 
-/// weights[r][key] = queries[r] . key, for the first `key_tiles` 16 keys of a block.
-template <typename T, int R>
-void score_rows(const Tile& tile, int row, const T* keys, int key_tiles) {
+/// Keys (or values) of a block, and those of the next block: its lines are prefetched one by one
+/// along the way, because the processor's own prefetching starts anew with every block.
+template <typename T>
+struct Stream {
+  const T* now;
+  const T* next;
+};
+
+/// Numbers of T in one line of memory.
+template <typename T>
+constexpr int kLine = 64 / static_cast<int>(sizeof(T));
+
+/// weights[r][key] = queries[r] . key, for V times 16 keys of a block from tile `first` on.
+template <typename T, int R, int V>
+inline void score(const Tile& tile, int row, Stream<T> keys, int first) {
   const float* queries = tile.queries + row * tile.stride;
-  for (int k = 0; k < key_tiles; k++, keys += tile.dim * kTileKeys) {
-    f32x16 dots[R];
-    for (int r = 0; r < R; r++) dots[r] = broadcast(0);
-    for (int d = 0; d < tile.dim; d++) {
-      const f32x16 key = load(keys + d * kTileKeys);
+  const int64_t tile_size = tile.dim * kTileKeys;
+  const T* now = keys.now + first * tile_size;
+  const T* next = keys.next + first * tile_size;
+  f32x16 dots[R][V];
+  for (int r = 0; r < R; r++) {
+    for (int v = 0; v < V; v++) dots[r][v] = broadcast(0);
+  }
+  constexpr int kDims = kLine<T> / kTileKeys;  // of a line
+  for (int d = 0; d < tile.dim; d += kDims, now += kLine<T>, next += kLine<T>) {
+    for (int v = 0; v < V; v++) __builtin_prefetch(next + v * tile_size, 0, 2);
+    for (int i = 0; i < kDims; i++) {
+      f32x16 key[V];
+      for (int v = 0; v < V; v++) key[v] = load(now + v * tile_size + i * kTileKeys);
       for (int r = 0; r < R; r++) {
-        dots[r] = fma(key, broadcast(queries[r * tile.stride + d]), dots[r]);
+        const f32x16 query = broadcast(queries[r * tile.stride + d + i]);
+        for (int v = 0; v < V; v++) dots[r][v] = fma(key[v], query, dots[r][v]);
       }
     }
-    for (int r = 0; r < R; r++) {
-      store(tile.weights + (row + r) * kBlockTokens + k * kTileKeys, dots[r]);
-    }
+  }
+  for (int r = 0; r < R; r++) {
+    float* weights = tile.weights + (row + r) * kBlockTokens + first * kTileKeys;
+    for (int v = 0; v < V; v++) store(weights + v * kTileKeys, dots[r][v]);
   }
 }
 
-/// values[r] = sum_key weights[r][key] * value[key], in the order of the keys. Adding 0 at the end
-/// makes -0 into 0: a key with weight 0 then changes nothing.
+/// The scores of R rows for the first `key_tiles` 16 keys of a block.
 template <typename T, int R>
-void weigh_rows(const Tile& tile, int row, const T* values, int keys, float* results) {
-  const float* weights = tile.weights + row * kBlockTokens;
-  for (int d = 0; d < tile.dim; d += kLanes) {
-    const int n = tile.dim - d < kLanes ? tile.dim - d : kLanes;
-    f32x16 totals[R];
-    for (int r = 0; r < R; r++) totals[r] = broadcast(0);
-    const auto add = [&](int key, f32x16 value) {
-      for (int r = 0; r < R; r++) {
-        totals[r] = fma(value, broadcast(weights[r * kBlockTokens + key]), totals[r]);
-      }
-    };
-    if (n == kLanes) {
-      for (int key = 0; key < keys; key++) add(key, load(values + key * tile.dim + d));
-    } else {
-      for (int key = 0; key < keys; key++) add(key, load_first(values + key * tile.dim + d, n));
-    }
+void score_rows(const Tile& tile, int row, Stream<T> keys, int key_tiles) {
+  int k = 0;
+  for (; k + kVectors<R> <= key_tiles; k += kVectors<R>)
+    score<T, R, kVectors<R>>(tile, row, keys, k);
+  for (; k < key_tiles; k++) score<T, R, 1>(tile, row, keys, k);
+}
+
+/// results[r][0..16 V) = sum_key weights[r][key] * value[key], in the order of the keys, where
+/// load_value(key, v) gives 16 dimensions of a value. Adding 0 at the end makes -0 into 0: a key
+/// with weight 0 then changes nothing.
+template <int R, int V, typename LoadValue>
+inline void weigh(const float* weights, int keys, float* results, int stride,
+                  LoadValue load_value) {
+  f32x16 totals[R][V];
+  for (int r = 0; r < R; r++) {
+    for (int v = 0; v < V; v++) totals[r][v] = broadcast(0);
+  }
+  for (int key = 0; key < keys; key++) {
+    f32x16 value[V];
+    for (int v = 0; v < V; v++) value[v] = load_value(key, v);
     for (int r = 0; r < R; r++) {
-      store(results + (row + r) * tile.stride + d, totals[r] + broadcast(0));
+      const f32x16 weight = broadcast(weights[r * kBlockTokens + key]);
+      for (int v = 0; v < V; v++) totals[r][v] = fma(value[v], weight, totals[r][v]);
+    }
+  }
+  for (int r = 0; r < R; r++) {
+    for (int v = 0; v < V; v++) {
+      store(results + r * stride + v * kLanes, totals[r][v] + broadcast(0));
     }
   }
 }
 
-/// Calls f with the rows [first, rows) cut into register tiles: f(row, std::integral_constant-like
-/// count).
+/// The weighted sums of values of R rows.
+template <typename T, int R>
+void weigh_rows(const Tile& tile, int row, Stream<T> values, int keys, float* results) {
+  const float* weights = tile.weights + row * kBlockTokens;
+  results += row * tile.stride;
+  int d = 0;
+  const auto whole = [&](int key, int v) {
+    const int64_t at = int64_t{key} * tile.dim + d + v * kLanes;
+    __builtin_prefetch(values.next + at, 0, 2);
+    return load(values.now + at);
+  };
+  const auto part = [&](int key, int) {
+    return load_first(values.now + int64_t{key} * tile.dim + d, tile.dim - d);
+  };
+  constexpr int V = kVectors<R>;
+  for (; d + V * kLanes <= tile.dim; d += V * kLanes) {
+    weigh<R, V>(weights, keys, results + d, tile.stride, whole);
+  }
+  for (; d + kLanes <= tile.dim; d += kLanes) {
+    weigh<R, 1>(weights, keys, results + d, tile.stride, whole);
+  }
+  if (d < tile.dim) weigh<R, 1>(weights, keys, results + d, tile.stride, part);
+}
+
+/// Calls f<R>(row) for the rows [first, rows) in tiles of R rows, at most as many as given.
 template <int R, typename F>
 inline void on_row_tiles(int first, int rows, F f) {
   int row = first;
   for (; row + R <= rows; row += R) f.template operator()<R>(row);
-  if constexpr (R > 1) on_row_tiles<R / 2>(row, rows, f);
+  if constexpr (R > 1) on_row_tiles<R - 1>(row, rows, f);
 }
 
 /// Scores of one row to exponentials; keys from `seen` on get 0.
@@ -114,22 +175,27 @@ inline int first_seeing(const Tile& tile, int block) {
 /// The partial results of block `block`, whose keys and values are given, for rows from
 /// first_seeing on.
 template <typename T>
-void attend_block(const Tile& tile, int block, const T* keys, const T* values,
+void attend_block(const Tile& tile, int block, Stream<T> keys, Stream<T> values,
                   const Partial& partial) {
   const int first = first_seeing(tile, block);
   const auto seen_by = [&](int row) {
     const int seen = tile.position + row / tile.group + 1 - block * kBlockTokens;
     return seen < kBlockTokens ? seen : kBlockTokens;
   };
+  // The first rows prefetch, the others have it behind them.
+  const auto stream = [&](int row, Stream<T> given) {
+    return Stream<T>{given.now, row == first ? given.next : given.now};
+  };
   const int key_tiles = (seen_by(tile.rows - 1) + kTileKeys - 1) / kTileKeys;
-  on_row_tiles<kRowsAtOnce>(first, tile.rows,
-                            [&]<int R>(int row) { score_rows<T, R>(tile, row, keys, key_tiles); });
+  on_row_tiles<kRowsAtOnce>(first, tile.rows, [&]<int R>(int row) {
+    score_rows<T, R>(tile, row, stream(row, keys), key_tiles);
+  });
   for (int row = first; row < tile.rows; row++) {
     exponentiate(tile.weights + row * kBlockTokens, seen_by(row), partial.largest + row,
                  partial.sums + row);
   }
   on_row_tiles<kRowsAtOnce>(first, tile.rows, [&]<int R>(int row) {
-    weigh_rows<T, R>(tile, row, values, key_tiles * kTileKeys, partial.values);
+    weigh_rows<T, R>(tile, row, stream(row, values), key_tiles * kTileKeys, partial.values);
   });
 }
 

@@ -4,6 +4,7 @@
 #include "kernels/cpu/sample.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <vector>
 
@@ -35,11 +36,14 @@ struct Sampler::Memory {
   std::vector<double> logits;
   std::vector<Candidate> candidates;
   std::vector<Candidate> ranked;
+  std::vector<double> exponentials;
 
   void adjust(const Sample& op);
   int32_t greedy() const;
   void keep_best(size_t count);
+  double exp_sum(double best);
   void keep_top_p(double top_p);
+  void keep_min_p(double min_p, double best);
   int32_t noisiest(const Sample& op);
   void report(const Sample& op);
 };
@@ -68,8 +72,10 @@ void Sampler::Memory::adjust(const Sample& op) {
       if ((op.mask[word] >> (t % 32) & 1) == 0) logits[t] = kNone;
     }
   }
-  const double temperature = op.temperature > 0 ? op.temperature : 1;
-  for (double& logit : logits) logit = logit > kNone ? logit / temperature : kNone;
+  for (double& logit : logits) logit = logit > kNone ? logit : kNone;
+  if (op.temperature > 0) {
+    for (double& logit : logits) logit /= op.temperature;
+  }
 }
 
 int32_t Sampler::Memory::greedy() const {
@@ -79,6 +85,12 @@ int32_t Sampler::Memory::greedy() const {
 /// The `count` best tokens as candidates in order of id; all that are in, where there are no more.
 void Sampler::Memory::keep_best(size_t count) {
   candidates.clear();
+  if (count >= logits.size()) {
+    for (size_t t = 0; t < logits.size(); t++) {
+      if (logits[t] > kNone) candidates.push_back({static_cast<int32_t>(t), logits[t]});
+    }
+    return;
+  }
   // A heap with the worst of the best on top: most tokens cost one comparison.
   for (size_t t = 0; t < logits.size(); t++) {
     const Candidate candidate{static_cast<int32_t>(t), logits[t]};
@@ -95,11 +107,21 @@ void Sampler::Memory::keep_best(size_t count) {
   std::sort(candidates.begin(), candidates.end(), earlier);
 }
 
+/// The sum of e^(logit - best) over the candidates, in their order.
+double Sampler::Memory::exp_sum(double best) {
+  exponentials.resize(candidates.size());
+  for (size_t i = 0; i < candidates.size(); i++) {
+    exponentials[i] = natural_exp(candidates[i].logit - best);
+  }
+  double sum = 0;
+  for (double exponential : exponentials) sum += exponential;
+  return sum;
+}
+
 /// Keeps the smallest set of best candidates whose probability reaches top_p.
 void Sampler::Memory::keep_top_p(double top_p) {
   const double best = std::min_element(candidates.begin(), candidates.end(), better)->logit;
-  double total = 0;
-  for (const Candidate& candidate : candidates) total += natural_exp(candidate.logit - best);
+  const double total = exp_sum(best);
   // Ranks the candidates within some distance of the best, farther and farther until they are
   // enough.
   double sum = 0, from = INFINITY;
@@ -121,6 +143,15 @@ void Sampler::Memory::keep_top_p(double top_p) {
   std::swap(candidates, ranked);
 }
 
+/// Keeps the candidates with at least min_p times the best one's probability; the exponential is
+/// for those near it.
+void Sampler::Memory::keep_min_p(double min_p, double best) {
+  const double surely_out = best + natural_log(min_p) - 0.001;
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    return candidate.logit < surely_out || natural_exp(candidate.logit - best) < min_p;
+  });
+}
+
 /// The candidate with the best noisy logit. -ln(u) >= 1 - u, so the noise is at most -ln(1 - u),
 /// which the exponent of 1 - u bounds without a logarithm.
 int32_t Sampler::Memory::noisiest(const Sample& op) {
@@ -133,7 +164,8 @@ int32_t Sampler::Memory::noisiest(const Sample& op) {
       words = noise_words(op.seed, op.position, pair);
     }
     const double uniform = noise_uniform(words, candidate.token);
-    const double bound = 0.6931472 * -std::ilogb(1 - uniform);
+    const auto exponent = static_cast<int>(std::bit_cast<uint64_t>(1 - uniform) >> 52) - 1023;
+    const double bound = 0.6931472 * -exponent;
     if (candidate.logit + bound < winner.logit) return;
     const Candidate noisy{candidate.token, candidate.logit + gumbel_of(uniform)};
     if (winner.token < 0 || better(noisy, winner)) winner = noisy;
@@ -150,8 +182,8 @@ void Sampler::Memory::report(const Sample& op) {
   logits.assign(raw, raw + op.logits.columns);
   for (double& logit : logits) logit = logit > kNone ? logit : kNone;
   const double best = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (double logit : logits) sum += natural_exp(logit - best);
+  keep_best(logits.size());
+  const double sum = exp_sum(best);
   const double log_sum = best + natural_log(sum);
   if (op.log_prob) *op.log_prob = static_cast<float>(raw[*op.token] - log_sum);
   if (op.top.empty()) return;
@@ -167,21 +199,22 @@ void Sampler::Memory::report(const Sample& op) {
 
 void Sampler::run(const Sample& op) {
   Memory& memory = *memory_;
+  const auto vocabulary = static_cast<size_t>(op.logits.columns);
+  memory.candidates.reserve(vocabulary);
+  memory.ranked.reserve(vocabulary);
+  memory.exponentials.reserve(vocabulary);
   memory.adjust(op);
   const int32_t best = memory.greedy();
   if (memory.logits[static_cast<size_t>(best)] == kNone) {
-    throw Error(ErrorCode::kState, "sample: no token is left to choose from");
+    throw Error(
+        ErrorCode::kState,
+        "No token is left to choose from: every logit is NaN or -Infinity. Loosen logitBias or "
+        "the mask; without them, the weights are damaged.");
   }
   if (op.temperature > 0) {
-    const size_t all = memory.logits.size();
-    memory.candidates.reserve(all);
-    memory.ranked.reserve(all);
-    memory.keep_best(op.top_k > 0 ? std::min(static_cast<size_t>(op.top_k), all) : all);
+    memory.keep_best(op.top_k > 0 ? static_cast<size_t>(op.top_k) : vocabulary);
     if (op.top_p < 1) memory.keep_top_p(op.top_p);
-    const double floor = memory.logits[static_cast<size_t>(best)];
-    std::erase_if(memory.candidates, [&](const Candidate& candidate) {
-      return natural_exp(candidate.logit - floor) < op.min_p;
-    });
+    if (op.min_p > 0) memory.keep_min_p(op.min_p, memory.logits[static_cast<size_t>(best)]);
     *op.token = memory.noisiest(op);
   } else {
     *op.token = best;

@@ -46,24 +46,14 @@ inline void store_first(T* p, f32x16 x, int n) {
   __builtin_memcpy(p, padded, static_cast<size_t>(n) * sizeof(T));
 }
 
-/// Lanes i, i + 8 are added first, then i, i + 4, then i, i + 2, then the last two.
+/// Lanes i and i + 8 are added first, then i and i + 4, then i and i + 2, then the last two.
 inline float sum(f32x16 x) {
-  float v[kLanes];
-  store(v, x);
-  for (int width = 8; width > 0; width /= 2) {
-    for (int i = 0; i < width; i++) v[i] = v[i] + v[i + width];
-  }
-  return v[0];
+  return fold(x, [](auto a, auto b) { return a + b; });
 }
 
 /// The same tree with the larger of two.
 inline float largest(f32x16 x) {
-  float v[kLanes];
-  store(v, x);
-  for (int width = 8; width > 0; width /= 2) {
-    for (int i = 0; i < width; i++) v[i] = v[i] > v[i + width] ? v[i] : v[i + width];
-  }
-  return v[0];
+  return fold(x, [](auto a, auto b) { return a > b ? a : b; });
 }
 
 /// e^x, within 2 units of the last place; 0 where the result would be subnormal, infinity

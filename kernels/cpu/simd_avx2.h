@@ -77,6 +77,21 @@ inline f32x16 add_to_exponent(f32x16 p, f32x16 shifted) {
   return {add(p.low, shifted.low), add(p.high, shifted.high)};
 }
 
+/// Joins lanes i and i + 8, then i and i + 4, then i and i + 2, then the last two. `join` takes
+/// vectors of the compiler's, whose operators work lane by lane.
+template <typename Join>
+inline float fold(f32x16 x, Join join) {
+  typedef float Half __attribute__((vector_size(32)));
+  typedef float Quarter __attribute__((vector_size(16)));
+  const Half half = join(static_cast<Half>(x.low), static_cast<Half>(x.high));
+  const __m256 h = static_cast<__m256>(half);
+  const Quarter quarter = join(static_cast<Quarter>(_mm256_castps256_ps128(h)),
+                               static_cast<Quarter>(_mm256_extractf128_ps(h, 1)));
+  const __m128 q = static_cast<__m128>(quarter);
+  const Quarter pair = join(quarter, static_cast<Quarter>(_mm_movehl_ps(q, q)));
+  return join(pair[0], pair[1]);
+}
+
 struct Wide {
   __m256 v;
 };

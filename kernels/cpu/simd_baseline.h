@@ -36,13 +36,14 @@ inline f32x4 fma4(f32x4 a, f32x4 b, f32x4 c) {
   f64x4 result = product + addend;
   const f64x4 added = result - product;
   const f64x4 error = (product - (result - added)) + (addend - added);
-  i64x4 bits;
-  __builtin_memcpy(&bits, &result, sizeof bits);
-  const i64x4 inexact = (error < 0) | (error > 0);  // false for NaN and infinity
-  const i64x4 even = (bits & 1) == 0;
-  const i64x4 away_from_zero = (error > 0) == (result > 0);
-  bits += (inexact & even) & (away_from_zero ? i64x4{1, 1, 1, 1} : i64x4{-1, -1, -1, -1});
-  __builtin_memcpy(&result, &bits, sizeof result);
+  // To odd: cut off towards zero, then set the last bit, where something is lost (never with NaN or
+  // infinity).
+  const i64x4 down = error < 0;
+  const i64x4 inexact = down | (error > 0);
+  i64x4 bits = reinterpret_cast<i64x4>(result);
+  bits += inexact & (down ^ (result < 0));  // adds -1 where the sum was rounded away from zero
+  bits |= inexact & i64x4{1, 1, 1, 1};
+  result = reinterpret_cast<f64x4>(bits);
   return __builtin_convertvector(result, f32x4);
 }
 
@@ -98,6 +99,14 @@ inline f32x16 select_less(f32x16 a, f32x16 b, f32x16 yes, f32x16 no) {
 /// p * 2^n, n in the low bits of `shifted`; no care for overflow.
 inline f32x16 add_to_exponent(f32x16 p, f32x16 shifted) {
   return on_parts([&](int i) { return f32x4(u32x4(p.part[i]) + (u32x4(shifted.part[i]) << 23)); });
+}
+
+/// Joins lanes i and i + 8, then i and i + 4, then i and i + 2, then the last two.
+template <typename Join>
+inline float fold(f32x16 x, Join join) {
+  const f32x4 low = join(x.part[0], x.part[2]), high = join(x.part[1], x.part[3]);
+  const f32x4 quarter = join(low, high);
+  return join(join(quarter[0], quarter[2]), join(quarter[1], quarter[3]));
 }
 
 struct Wide {

@@ -106,7 +106,7 @@ Napi::Value ModelBinding::load(const Napi::CallbackInfo& info) {
   return promise;
 }
 
-ModelBinding::ModelBinding(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ModelBinding>(info) {
+ModelBinding::ModelBinding(const Napi::CallbackInfo& info) : TaggedWrap<ModelBinding>(info) {
   if (!info[0].IsExternal()) {
     throw Napi::TypeError::New(info.Env(), "Models are made by loadModel.");
   }

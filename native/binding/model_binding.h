@@ -4,13 +4,16 @@
 
 #include <memory>
 
+#include "native/binding/tagged_wrap.h"
 #include "native/engine/model.h"
 
 namespace minicpm {
 
 /// NativeModel of src/native/binding.ts, which documents every method.
-class ModelBinding : public Napi::ObjectWrap<ModelBinding> {
+class ModelBinding : public TaggedWrap<ModelBinding> {
  public:
+  static constexpr napi_type_tag kTag{0x3cedfedb74c85489, 0x58e6bc01c6809700};
+
   static Napi::Function define(Napi::Env env);
 
   /// loadModel(plan, onProgress?): Promise<NativeModel>, loaded off the JavaScript thread.

@@ -47,7 +47,7 @@ Napi::Object SequenceBinding::create(Napi::Object model, Held held) {
 }
 
 SequenceBinding::SequenceBinding(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<SequenceBinding>(info) {
+    : TaggedWrap<SequenceBinding>(info) {
   if (!info[0].IsExternal()) {
     throw Napi::TypeError::New(info.Env(), "Sequences are made by NativeModel.createSequence.");
   }

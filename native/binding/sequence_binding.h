@@ -4,14 +4,17 @@
 
 #include <memory>
 
+#include "native/binding/tagged_wrap.h"
 #include "native/engine/model.h"
 #include "native/engine/sequence.h"
 
 namespace minicpm {
 
 /// NativeSequence of src/native/binding.ts, which documents every method.
-class SequenceBinding : public Napi::ObjectWrap<SequenceBinding> {
+class SequenceBinding : public TaggedWrap<SequenceBinding> {
  public:
+  static constexpr napi_type_tag kTag{0x523a006b29b974e6, 0x9cc12384618c0982};
+
   static Napi::Function define(Napi::Env env);
   /// A sequence and the model it belongs to, which must outlive it.
   struct Held {

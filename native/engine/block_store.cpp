@@ -60,7 +60,10 @@ void BlockStore::reserve(int64_t blocks) {
                 {std::to_string(needed), std::to_string(free_bytes), remedy});
   }
   promised_ += blocks;
+  stock_headers();
+}
 
+void BlockStore::stock_headers() {
   while (static_cast<int64_t>(free_headers_.size()) < promised_) {
     free_headers_.push_back(&headers_.emplace_back());
   }
@@ -101,6 +104,8 @@ void BlockStore::share(KvBlock* block) {
 void BlockStore::exchange(KvBlock* block) {
   release(-1);
   drop(block);
+  const std::lock_guard lock(mutex_);
+  stock_headers();  // a sealed block takes its header with it into the cache
 }
 
 void BlockStore::drop(KvBlock* block) {

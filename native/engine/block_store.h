@@ -93,6 +93,8 @@ class BlockStore {
   Usage usage();
 
  private:
+  /// Makes a free header for every block that is promised.
+  void stock_headers();
   KvBlock** bucket(const ChainKey& key) { return &buckets_[key.low & (buckets_.size() - 1)]; }
   void insert(KvBlock* block);
   void erase(KvBlock* block);

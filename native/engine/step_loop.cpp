@@ -299,19 +299,22 @@ void StepLoop::decode_step() {
   step_pending();
   for (const auto& shared : turn_) {
     Sequence& sequence = *shared;
-    if (auto* decode = work_as<DecodeWork>(sequence.current_)) {
-      decode_token(sequence, *decode);
-    } else if (auto* work = work_as<SampleWork>(sequence.current_)) {
-      SequenceState& state = *sequence.state_;
-      state.counts.clear();
-      if (work->sampling.has_penalties()) {
-        state.counts.reset(static_cast<int>(state.vocab_size), state.tokens, state.answer_start, 0);
-      }
-      sample(sequence, work->sampling, work->mask.empty() ? nullptr : work->mask.data());
-      emit(sequence);
-      finish(sequence, Outcome::done);
-    }
+    const std::optional<Error> error = error_of([&] {
+      if (auto* decode = work_as<DecodeWork>(sequence.current_)) decode_token(sequence, *decode);
+      if (auto* sample = work_as<SampleWork>(sequence.current_)) sample_once(sequence, *sample);
+    });
+    if (error) fail(sequence, *error);
   }
+}
+
+void StepLoop::sample_once(Sequence& sequence, const SampleWork& work) {
+  SequenceState& state = *sequence.state_;
+  state.counts.clear();
+  if (work.sampling.has_penalties()) {
+    state.counts.reset(static_cast<int>(state.vocab_size), state.tokens, state.answer_start, 0);
+  }
+  sample(sequence, work.sampling, work.mask.empty() ? nullptr : work.mask.data());
+  finish(sequence, Outcome::done);
 }
 
 void StepLoop::step_pending() {
@@ -461,7 +464,11 @@ void StepLoop::finish(Sequence& sequence, Outcome outcome) {
 }
 
 void StepLoop::fail(Sequence& sequence, const Error& error) {
-  sequence.state_->kv.truncate(sequence.state_->length());  // an unfinished tail
+  SequenceState& state = *sequence.state_;
+  state.kv.truncate(state.length());  // an unfinished tail
+  state.made.clear();
+  state.made_log_probs.clear();
+  state.made_top.clear();
   take_current(sequence).listener->failed(error);
 }
 

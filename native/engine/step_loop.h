@@ -46,6 +46,7 @@ class StepLoop {
   void decode_step();
   void step_pending();
   void decode_token(Sequence& sequence, DecodeWork& work);
+  void sample_once(Sequence& sequence, const SampleWork& work);
   void sample(Sequence& sequence, const SamplingOptions& options, const uint32_t* mask);
   void fill(Sequence& sequence, const FillWork& work);
   void save(Sequence& sequence, SaveWork& work);

@@ -170,7 +170,10 @@ function oneOf<Value extends string>(option: string, value: Value, values: reado
   throw new OptionError(option, values.map((each) => `"${each}"`).join(" or "), value);
 }
 
-/** Rejects at once when aborted; native loading ends by itself, and what it loaded is freed then. */
+/**
+ * Rejects at once when aborted or when `onProgress` throws; native loading ends by itself, and what it loaded is freed
+ * then.
+ */
 async function loadWeights(
   plan: ModelPlan,
   onProgress: (progress: LoadProgress) => void,
@@ -178,10 +181,16 @@ async function loadWeights(
 ): Promise<NativeModel> {
   refuseAborted(signal);
   let aborted = false;
-  const report = (done: number, total: number) => {
-    if (!aborted) onProgress({ phase: "load", done, total });
-  };
   return new Promise((fulfil, reject) => {
+    const report = (done: number, total: number) => {
+      if (aborted) return;
+      try {
+        onProgress({ phase: "load", done, total });
+      } catch (error) {
+        aborted = true;
+        reject(error);
+      }
+    };
     const abort = () => {
       aborted = true;
       reject(abortError(signal));

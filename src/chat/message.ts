@@ -17,6 +17,9 @@ export function checkMessages(messages: readonly Message[]): void {
     throw new OptionError("messages", "a list with at least one message", messages);
   }
   for (const [index, message] of messages.entries()) {
+    if (typeof message !== "object" || message === null) {
+      throw new OptionError(`messages[${index}]`, "a message with role and content", message);
+    }
     const { role, content, thinking = "" } = message as Partial<Message>;
     if (!roles.includes(role)) {
       throw new OptionError(`messages[${index}].role`, '"system", "user" or "assistant"', role);

@@ -150,9 +150,12 @@ export class LocalModel implements Model {
     texts: string | readonly string[],
     { signal = new AbortController().signal }: EmbedOptions = {},
   ): Promise<Float32Array | Float32Array[]> {
-    const prompts = [texts].flat().map((text) => this.#promptTokens(text));
+    const given = [texts].flat();
+    const wrong = given.findIndex((text) => typeof text !== "string");
+    if (wrong >= 0) throw new OptionError("text", "a text or a list of texts", given[wrong]);
+    const prompts = given.map((text) => this.#promptTokens(text));
     const empty = prompts.findIndex((tokens) => tokens.length === 0);
-    if (empty >= 0) throw new OptionError("text", "not empty", [texts].flat()[empty]);
+    if (empty >= 0) throw new OptionError("text", "not empty", given[empty]);
     const longest = Math.max(0, ...prompts.map((tokens) => tokens.length));
     const capacity = this.info.contextLength;
     if (longest > capacity) throw new ContextOverflowError(longest, capacity);
@@ -280,6 +283,9 @@ export class LocalModel implements Model {
 
   #promptTokens(prompt: string | Int32Array): Int32Array {
     if (typeof prompt === "string") return this.tokenizer.encode(prompt, { bos: true });
+    if (!(prompt instanceof Int32Array)) {
+      throw new OptionError("prompt", "a text or an Int32Array of tokens", prompt);
+    }
     const { vocabSize } = this.#parts.voice;
     const wrong = prompt.find((token) => token < 0 || token >= vocabSize);
     if (wrong === undefined) return prompt.slice();

@@ -11,8 +11,9 @@ export class StopMatcher {
   #passed = 0;
   #rest: string | undefined;
 
-  /** @throws OptionError for an empty stop text. */
+  /** @throws OptionError for what is no list of texts, or an empty one in it. */
   constructor(stops: readonly string[]) {
+    if (!Array.isArray(stops)) throw new OptionError("stop", "a list of texts", stops);
     for (const stop of stops) {
       if (typeof stop !== "string" || stop === "")
         throw new OptionError("stop", "texts that are not empty", stop);

@@ -86,8 +86,8 @@ function loadDevices(problems: Problem[]): DeviceInfo[] | undefined {
   } catch (error) {
     const reason = error instanceof AddonNotFoundError ? error.reason : String(error);
     const remedy =
-      "Run `npm run build` in the package (a C++20 compiler, make and python3 are needed), or set MINICPM_BINARY to " +
-      "a minicpm.node file.";
+      "Run `npm run build` in a clone of the package (a C++20 compiler, make and python3 are needed); outside the " +
+      "clone, set MINICPM_BINARY to the build/Release/minicpm.node that was built there.";
     problems.push({ what: `The native addon does not load: ${reason}.`, remedy, fatal: true });
     return undefined;
   }

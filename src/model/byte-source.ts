@@ -2,6 +2,10 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { CheckpointError } from "../errors.ts";
 
+/** How the pointer starts that Git LFS leaves in a file's place, and the most bytes one may have. */
+const pointerStart = "version https://git-lfs.github.com/spec/";
+const mostPointerBytes = 1024;
+
 export interface ByteSource {
   /** The file's path, for errors. */
   readonly path: string;
@@ -22,6 +26,7 @@ export function withFile<T>(path: string, use: (source: ByteSource) => T): T {
     const status = fstatSync(descriptor);
     if (!status.isFile()) throw new CheckpointError(path, "", "a file", "something else");
     const { size } = status;
+    refusePointer(path, descriptor, size);
     return use({
       path,
       size,
@@ -62,6 +67,14 @@ function openFile(path: string): number {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new CheckpointError(path, "", "a readable file", reason, { cause });
   }
+}
+
+/** A clone without Git LFS has small texts where the large files should be. */
+function refusePointer(path: string, descriptor: number, size: number): void {
+  const start = Buffer.alloc(pointerStart.length);
+  if (size > mostPointerBytes || readSync(descriptor, start, 0, start.length, 0) < start.length) return;
+  if (start.toString("latin1") !== pointerStart) return;
+  throw new CheckpointError(path, "", "the file itself", "a Git LFS pointer to it (git lfs pull fetches it)");
 }
 
 function checkRange(path: string, size: number, offset: number, length: number): void {

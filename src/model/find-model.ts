@@ -50,9 +50,11 @@ function modelAt(path: string): ModelLocation | string {
   }
   const files = readdirSync(path).filter((name) => name.endsWith(".gguf"));
   if (files.length === 1) return { ...gguf(join(path, files[0] as string)), name: basename(path) };
-  return files.length === 0
-    ? "no config.json with model.safetensors, no .gguf"
-    : "several .gguf files: name one";
+  if (files.length > 1) return "several .gguf files: name one";
+  const fetch = join(path, "fetch");
+  return existsSync(fetch)
+    ? `not fetched yet: run ${fetch}`
+    : "no config.json with model.safetensors, no .gguf";
 }
 
 function gguf(path: string): ModelLocation {

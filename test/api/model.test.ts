@@ -167,3 +167,10 @@ testNative("close during a run aborts it and returns", async () => {
   await expect(run).rejects.toMatchObject({ name: "AbortError" });
   await expect(model.complete("a")).rejects.toMatchObject({ code: "STATE" });
 });
+
+testNative("what onProgress throws while weights load is what loadModel rejects with", async () => {
+  const onProgress = ({ phase }: { phase: string }) => {
+    if (phase === "load") throw new RangeError("no more");
+  };
+  await expect(loadModel("tiny", { onProgress })).rejects.toThrow(new RangeError("no more"));
+});

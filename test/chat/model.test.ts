@@ -50,6 +50,19 @@ test("chat refuses what are no messages, through the generation", async () => {
   expect(native.sequences.every(({ disposed }) => disposed)).toBe(true);
 });
 
+test("what is neither text nor tokens is refused by name, whatever its type", async () => {
+  const { model } = scriptedModel();
+  const wrong = [undefined, null, 5, {}, [1, 2], new Float32Array(2)] as unknown as string[];
+  for (const prompt of wrong) {
+    await expect(model.complete(prompt)).rejects.toMatchObject({ code: "OPTION", option: "prompt" });
+    await expect(model.embed(prompt)).rejects.toMatchObject({ code: "OPTION" });
+  }
+  const messages = [null] as unknown as Message[];
+  await expect(model.chat(messages)).rejects.toMatchObject({ code: "OPTION", option: "messages[0]" });
+  const stop = 5 as unknown as string[];
+  await expect(model.complete("a", { stop })).rejects.toMatchObject({ code: "OPTION", option: "stop" });
+});
+
 test("complete puts bos before a text, and goes on with its white space", async () => {
   const { model, native } = scriptedModel({ answers: [" upon a time"] });
   const { text } = await model.complete("Once");

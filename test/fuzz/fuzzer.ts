@@ -24,7 +24,10 @@ export interface FuzzReport {
 }
 
 export interface FuzzOptions {
-  readonly seconds: number;
+  /** Ends after this long. Default: no limit. */
+  readonly seconds?: number;
+  /** Ends after about this many inputs. Default: no limit. */
+  readonly runs?: number;
   readonly seed?: number;
   /** Whether coverage of a script counts, by its URL. */
   readonly counts: (url: string) => boolean;
@@ -34,14 +37,17 @@ export interface FuzzOptions {
 const longestRun = 2000;
 const mostMemory = 256 << 20;
 
-/** Inputs between two looks at what they reached. */
-const batchSize = 50;
+/** Inputs between two looks at what they reached: looking costs as much as hundreds of them. */
+const batchSize = 256;
 
 /**
  * Feeds mutated inputs to a parser until the time is up or one of them is a finding. Inputs that reach code none
  * reached before are kept and mutated further.
  */
-export function fuzz(target: Target, { seconds, seed = 1, counts }: FuzzOptions): FuzzReport {
+export function fuzz(
+  target: Target,
+  { seconds = Infinity, runs: mostRuns = Infinity, seed = 1, counts }: FuzzOptions,
+): FuzzReport {
   const coverage = new Coverage(counts);
   const reached = new Set<Block>();
   const random = seededRandom(seed);
@@ -50,24 +56,32 @@ export function fuzz(target: Target, { seconds, seed = 1, counts }: FuzzOptions)
   let runs = 0;
 
   const tryOut = (input: Buffer) => {
+    if (finding) return;
     runs++;
     const what = wrongWith(target, input);
-    if (what !== undefined) finding ??= { input, what };
+    if (what !== undefined) finding = { input, what };
   };
-  const keepIfNew = (input: Buffer) => {
-    const fresh = coverage.of(() => tryOut(input)).filter((block) => !reached.has(block));
-    for (const block of fresh) reached.add(block);
-    if (fresh.length > 0) corpus.push(input);
+  /** Runs inputs and keeps those that reach something new, found by halving. */
+  const sift = (inputs: readonly Buffer[]) => {
+    const fresh = coverage.of(() => inputs.forEach(tryOut)).filter((block) => !reached.has(block));
+    const [first] = inputs;
+    if (fresh.length === 0 || !first) return;
+    if (inputs.length === 1) {
+      for (const block of fresh) reached.add(block);
+      corpus.push(first);
+      return;
+    }
+    const half = inputs.length >> 1;
+    sift(inputs.slice(0, half));
+    sift(inputs.slice(half));
   };
   // Later ones reached further: they are chosen more often.
   const chosen = () => corpus[Math.floor(Math.sqrt(random()) * corpus.length)] ?? Buffer.alloc(0);
 
-  for (const bytes of target.seeds) keepIfNew(Buffer.from(bytes));
+  for (const bytes of target.seeds) sift([Buffer.from(bytes)]);
   const end = performance.now() + seconds * 1000;
-  while (!finding && performance.now() < end) {
-    const batch = Array.from({ length: batchSize }, () => mutate(chosen(), corpus, random));
-    const blocks = coverage.of(() => batch.forEach(tryOut));
-    if (blocks.some((block) => !reached.has(block))) batch.forEach(keepIfNew);
+  while (!finding && runs < mostRuns && performance.now() < end) {
+    sift(Array.from({ length: batchSize }, () => mutate(chosen(), corpus, random)));
   }
   coverage.close();
   const report = { runs, corpus: corpus.length, blocks: reached.size };
@@ -77,7 +91,6 @@ export function fuzz(target: Target, { seconds, seed = 1, counts }: FuzzOptions)
 /** What is wrong with how the target takes `input`, if anything. */
 export function wrongWith(target: Target, input: Uint8Array): string | undefined {
   const start = performance.now();
-  const memory = process.memoryUsage.rss();
   try {
     target.parse(input);
   } catch (error) {
@@ -86,6 +99,18 @@ export function wrongWith(target: Target, input: Uint8Array): string | undefined
   }
   const milliseconds = performance.now() - start;
   if (milliseconds > longestRun) return `took ${milliseconds.toFixed(0)} ms`;
-  const grown = process.memoryUsage.rss() - memory;
-  return grown > mostMemory ? `took ${(grown / 2 ** 20).toFixed(0)} MiB` : undefined;
+  // Memory is asked of the system, which takes longer than most runs: only those that had time to take much.
+  const bytes = milliseconds > 10 ? memoryOf(target, input) : 0;
+  return bytes > mostMemory ? `took ${(bytes / 2 ** 20).toFixed(0)} MiB` : undefined;
+}
+
+/** Bytes that the process grows by while the target takes `input` once more. */
+function memoryOf(target: Target, input: Uint8Array): number {
+  const before = process.memoryUsage.rss();
+  try {
+    target.parse(input);
+  } catch {
+    // seen before
+  }
+  return process.memoryUsage.rss() - before;
 }

@@ -5,6 +5,7 @@ import { openModel } from "../../src/model/load.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
 import { root, sharedPath, testNeeding } from "../needs.ts";
 import { madeTexts } from "./made-text.ts";
+import { withoutFastPath } from "./without-fast-path.ts";
 
 const miniCpm4 = sharedPath("data/tokenizers/MiniCPM4.tokenizer.json");
 const vectors = sharedPath("oracle/tokenizer_vectors.json");
@@ -14,12 +15,6 @@ const read = (path: string) => JSON.parse(readFileSync(path, "utf8"));
 const nano = new Tokenizer(nanoPath, read(nanoPath), { bosToken: 1 });
 const imEnd = nano.addedTokenId("<|im_end|>") as number;
 const imStart = nano.addedTokenId("<|im_start|>") as number;
-
-/** A copy of a tokenizer.json with one merge more: it never applies, but makes the fast path illegal. */
-function withoutFastPath(json: { model: { merges: unknown[] } }): object {
-  const never = Array.isArray(json.model.merges[0]) ? ["\ue123", "▁\ue124"] : "\ue123 ▁\ue124";
-  return { ...json, model: { ...json.model, merges: [...json.model.merges, never] } };
-}
 
 describe("MiniCPM4's tokenizer", () => {
   const testReal = testNeeding([miniCpm4]);

@@ -129,6 +129,22 @@ TEST("blocks nobody holds are dropped oldest first, at the budget") {
   CHECK(store.usage().cached == 0);
 }
 
+TEST("a cut cache grows again to its capacity while the store keeps what it had") {
+  BlockStore store(kLayout, static_cast<int64_t>(100 * kLayout.block_bytes()));
+  KvCache cache(store, run_key(""), 256);
+  for (int i = 0; i < 3; ++i) {
+    std::vector<int32_t> held;
+    cache.truncate(0);
+    write(cache, held, counting(256, 1000 * i), i + 1);
+    CHECK(store.usage().held == 4);
+    CHECK(store.usage().cached == 4 * i);
+    CHECK(store.usage().promised == 0);
+  }
+  std::vector<std::byte*> blocks(cache.blocks(), cache.blocks() + 4);
+  std::ranges::sort(blocks);
+  CHECK(std::ranges::adjacent_find(blocks) == blocks.end());
+}
+
 TEST("blocks and promises add up after random schedules") {
   const int64_t before = buffer_bytes();
   {

@@ -75,6 +75,26 @@ TEST("decoding in two calls gives what one call gives") {
   CHECK(parts == all);
 }
 
+TEST("a decode and a sample without a token to choose fail, and the engine goes on") {
+  for (const char* device : {"reference", "cpu"}) {
+    TinyModel tiny(device);
+    const auto sequence = tiny.model->create_sequence(64);
+    prefill(*sequence, random_tokens(10, 1));
+    SamplingOptions nothing{.logprobs = 2};
+    for (int32_t token = 0; token < static_cast<int32_t>(tiny.plan.config.vocab_size); ++token) {
+      nothing.biases.push_back({token, -INFINITY});
+    }
+    CHECK_THROWS(ErrorCode::kState, decode(*sequence, 4, nothing));
+    Waiter sampled;
+    sequence->submit(SampleWork{.sampling = nothing}, sampled.listener());
+    CHECK_THROWS(ErrorCode::kState, sampled.wait());
+
+    const auto other = tiny.model->create_sequence(64);
+    prefill(*other, random_tokens(10, 1));
+    CHECK(decode(*sequence, 4) == decode(*other, 4));
+  }
+}
+
 TEST("step and sample are the two halves of decode") {
   TinyModel tiny("cpu");
   const auto whole = tiny.model->create_sequence(64);

@@ -63,6 +63,10 @@ test.each(["sequence", "model"])("dispose of the %s during a decode ends it as c
   expect(await run("interrupted.mjs", what)).toBe("survived");
 });
 
+test("methods called on objects of another class are TypeErrors", async () => {
+  expect(await run("foreign-this.mjs")).toBe("[]");
+});
+
 test("the process can exit in the middle of a decode", async () => {
   expect(await run("interrupted.mjs", "exit")).toBe("survived");
 });
