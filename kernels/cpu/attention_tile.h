@@ -32,7 +32,7 @@ struct Tile {
 
 /// Rows of a register tile, and how many vectors beside each other (keys of 16, dimensions of 16)
 /// make enough accumulators to hide the latency of an FMA where there are few rows.
-constexpr int kRowsAtOnce = kWideLanes == 16 ? 8 : kWideLanes == 8 ? 4 : 1;
+constexpr int kRowsAtOnce = kWideLanes == 16 ? 8 : 4;
 template <int R>
 constexpr int kVectors = kWideLanes == 16  ? (R <= 4 ? 4 : 1)
                          : kWideLanes == 8 ? (R == 1   ? 4

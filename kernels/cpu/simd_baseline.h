@@ -5,9 +5,11 @@
 namespace minicpm::ISA {
 
 typedef float f32x4 __attribute__((vector_size(16)));
+typedef uint16_t u16x4 __attribute__((vector_size(8)));
 typedef uint32_t u32x4 __attribute__((vector_size(16)));
-typedef double f64x4 __attribute__((vector_size(32)));
-typedef int64_t i64x4 __attribute__((vector_size(32)));
+typedef float f32x2 __attribute__((vector_size(8)));
+typedef double f64x2 __attribute__((vector_size(16)));
+typedef int64_t i64x2 __attribute__((vector_size(16)));
 
 struct f32x16 {
   f32x4 part[4];
@@ -18,33 +20,50 @@ inline f32x4 load4(const float* p) {
   __builtin_memcpy(&x, p, sizeof x);
   return x;
 }
+inline u32x4 load4_halves(const void* p) {
+  u16x4 halves;
+  __builtin_memcpy(&halves, p, sizeof halves);
+  return __builtin_convertvector(halves, u32x4);
+}
+/// Exponent and mantissa moved into place are the number times 2^-112, subnormals, too.
 inline f32x4 load4(const F16* p) {
-  return f32x4{f16_to_f32(p[0].bits), f16_to_f32(p[1].bits), f16_to_f32(p[2].bits),
-               f16_to_f32(p[3].bits)};
+  const u32x4 halves = load4_halves(p);
+  const f32x4 magnitude = f32x4((halves & 0x7fff) << 13) * 0x1p112f;
+  const u32x4 endless = (halves & 0x7c00) == 0x7c00;  // infinity and NaN
+  return f32x4(u32x4(magnitude) | (halves & 0x8000) << 16 | (endless & 0x7f800000));
 }
 inline f32x4 load4(const Bf16* p) {
-  return f32x4{bf16_to_f32(p[0].bits), bf16_to_f32(p[1].bits), bf16_to_f32(p[2].bits),
-               bf16_to_f32(p[3].bits)};
+  return f32x4(load4_halves(p) << 16);
 }
 
-/// a * b + c, rounded once, without an instruction for it. The product is exact in double; the sum
-/// is rounded to odd (Boldo & Melquiond 2008), so that rounding it to float a second time cannot go
-/// wrong.
-inline f32x4 fma4(f32x4 a, f32x4 b, f32x4 c) {
-  const f64x4 product = __builtin_convertvector(a, f64x4) * __builtin_convertvector(b, f64x4);
-  const f64x4 addend = __builtin_convertvector(c, f64x4);
-  f64x4 result = product + addend;
-  const f64x4 added = result - product;
-  const f64x4 error = (product - (result - added)) + (addend - added);
-  // To odd: cut off towards zero, then set the last bit, where something is lost (never with NaN or
+/// a * b + c, rounded to odd (Boldo & Melquiond 2008), for a, b and c that are floats: rounding it
+/// to float a second time then cannot go wrong. The product is exact in double.
+inline f64x2 fma_to_odd(f64x2 a, f64x2 b, f64x2 c) {
+  const f64x2 product = a * b;
+  const f64x2 sum = product + c;
+  const f64x2 added = sum - product;
+  const f64x2 error = (product - (sum - added)) + (c - added);
+  // Cut off towards zero, then set the last bit, where something is lost (never with NaN or
   // infinity).
-  const i64x4 down = error < 0;
-  const i64x4 inexact = down | (error > 0);
-  i64x4 bits = reinterpret_cast<i64x4>(result);
-  bits += inexact & (down ^ (result < 0));  // adds -1 where the sum was rounded away from zero
-  bits |= inexact & i64x4{1, 1, 1, 1};
-  result = reinterpret_cast<f64x4>(bits);
-  return __builtin_convertvector(result, f32x4);
+  const i64x2 down = error < 0;
+  const i64x2 inexact = down | (error > 0);
+  i64x2 bits = reinterpret_cast<i64x2>(sum);
+  bits += inexact & (down ^ (sum < 0));  // adds -1 where the sum was rounded away from zero
+  bits |= inexact & i64x2{1, 1};
+  return reinterpret_cast<f64x2>(bits);
+}
+
+/// a * b + c, rounded once, without an instruction for it.
+inline f32x4 fma4(f32x4 a, f32x4 b, f32x4 c) {
+  const auto low = [](f32x4 x) {
+    return __builtin_convertvector(__builtin_shufflevector(x, x, 0, 1), f64x2);
+  };
+  const auto high = [](f32x4 x) {
+    return __builtin_convertvector(__builtin_shufflevector(x, x, 2, 3), f64x2);
+  };
+  const f32x2 first = __builtin_convertvector(fma_to_odd(low(a), low(b), low(c)), f32x2);
+  const f32x2 last = __builtin_convertvector(fma_to_odd(high(a), high(b), high(c)), f32x2);
+  return __builtin_shufflevector(first, last, 0, 1, 2, 3);
 }
 
 /// f on each of the four groups.
