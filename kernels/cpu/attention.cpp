@@ -73,6 +73,22 @@ int64_t partial_floats(const Shape& shape) {
   return shape.matrix() + 2 * shape.rows;
 }
 
+/// Scratch of a thread that takes whole units: queries, weights, the state and one partial result.
+int64_t whole_floats(const Shape& shape) {
+  return shape.matrix() + shape.rows * kBlockTokens + 2 * partial_floats(shape);
+}
+
+/// Items of one unit in a round of the split path.
+int pieces_of(const Shape& shape, const Workers& workers) {
+  return (2 * workers.threads() + shape.units - 1) / shape.units;
+}
+
+/// Shared scratch of one unit of the split path: queries, the state and a round's partial results.
+int64_t split_floats(const Shape& shape, const Workers& workers) {
+  const int64_t round = pieces_of(shape, workers) * kBlocksAnItem;
+  return shape.matrix() + (1 + round) * partial_floats(shape);
+}
+
 /// The unit's rows in q (or y): [token][group][dim], tokens q.columns apart.
 float* rows_in(const Attention& op, const Tensor& tensor, const Unit& unit, const Shape& shape) {
   const int64_t token = int64_t{unit.segment->row} + unit.token;
@@ -134,8 +150,6 @@ void attend(const Attention& op, const Unit& unit, const Tile& tile, int block, 
 /// A unit an item, each from its first block to its last.
 template <typename T>
 void by_units(const Attention& op, const Shape& shape, Workers& workers) {
-  const int64_t floats = shape.matrix() + shape.rows * kBlockTokens + 2 * partial_floats(shape);
-  workers.reserve(static_cast<size_t>(floats) * sizeof(float), 0);
   auto item = [&](int i, int thread) {
     const Unit unit = find_unit(op, i);
     float* queries = static_cast<float*>(workers.scratch(thread));
@@ -159,13 +173,9 @@ void by_units(const Attention& op, const Shape& shape, Workers& workers) {
 /// order.
 template <typename T>
 void by_blocks(const Attention& op, const Shape& shape, int most_blocks, Workers& workers) {
-  const int pieces = (2 * workers.threads() + shape.units - 1) / shape.units;  // of a unit, a round
-  const int round = pieces * kBlocksAnItem;
-  const int64_t unit_floats = shape.matrix() + (1 + round) * partial_floats(shape);
-  workers.reserve(static_cast<size_t>(shape.rows * kBlockTokens) * sizeof(float),
-                  static_cast<size_t>(shape.units * unit_floats) * sizeof(float));
+  const int pieces = pieces_of(shape, workers), round = pieces * kBlocksAnItem;
   const auto queries_of = [&](int unit) {
-    return static_cast<float*>(workers.shared_scratch()) + unit * unit_floats;
+    return static_cast<float*>(workers.shared_scratch()) + unit * split_floats(shape, workers);
   };
   const auto state_of = [&](int unit) {
     return partial_at(shape, queries_of(unit) + shape.matrix());
@@ -216,6 +226,10 @@ void attention_as(const Attention& op, Workers& workers) {
   // Splitting costs two waits a round; it pays where whole units would leave threads without work.
   const int threads = workers.threads();
   const bool uneven = shape.units < 4 * threads && shape.units % threads != 0;
+  // For both ways, so that a sequence that grows from one into the other allocates nothing.
+  const int64_t shared = uneven ? shape.units * split_floats(shape, workers) : 0;
+  workers.reserve(static_cast<size_t>(whole_floats(shape)) * sizeof(float),
+                  static_cast<size_t>(shared) * sizeof(float));
   if (uneven && most_blocks >= 2 * kBlocksAnItem) {
     by_blocks<T>(op, shape, most_blocks, workers);
   } else {

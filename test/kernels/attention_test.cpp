@@ -1,5 +1,6 @@
 #include "test/kernels/kv_blocks.h"
 #include "test/kernels/test.h"
+#include "test/native/allocations.h"
 
 namespace minicpm::test {
 
@@ -187,6 +188,21 @@ TEST("attention does not look at keys after the row, not even at NaN in later po
     given.blocks.append(k, v, 0, 90);
     given.run(on(set, workers), after, 0, 90);
     CHECK(same_bits(before.tensor(), after.tensor()));
+  }
+}
+
+TEST("attention allocates nothing while a sequence grows, even from whole units into blocks") {
+  Random random(7);
+  Case given(random, {DType::f16, 1, 1, 64}, 4, 700);
+  for (const CpuKernels* set : kernel_sets()) {
+    Workers workers(2);
+    Array y = given.result();
+    given.run(on(set, workers), y, 0, 1);
+    const int64_t before = allocations();
+    for (int position = 1; position < 700; position += 3) {
+      given.run(on(set, workers), y, position, 1);
+    }
+    CHECK(allocations() == before);
   }
 }
 
