@@ -100,6 +100,24 @@ test.each<[string, object, RegExp, RegExp]>([
   expect(words[2]).toMatch(found);
 });
 
+test("__proto__ is a name like any other", () => {
+  const bytes = safetensorsBytes(Object.fromEntries([["__proto__", f32(0)]]), 8);
+  expect(readSafetensors(inMemory(file, bytes))).toMatchObject([{ name: "__proto__", shape: [2] }]);
+});
+
+test("of a name that comes twice the second counts, and the bytes of the first are missed", () => {
+  const text = Buffer.from(`{"a":${JSON.stringify(f32(0))},"a":${JSON.stringify(f32(8))}}`);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  const bytes = Buffer.concat([length, text, Buffer.alloc(16)]);
+  const start = 8 + text.length;
+  expect(complaint(() => readSafetensors(inMemory(file, bytes)))).toEqual([
+    "a",
+    `its bytes from ${start} on`,
+    `a gap: they begin at ${start + 8}`,
+  ]);
+});
+
 test.each<[string, unknown, string]>([
   ["no object", 7, "7"],
   ["an unknown dtype", { ...f32(0), dtype: "F31" }, '"F31"'],

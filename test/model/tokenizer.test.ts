@@ -16,6 +16,20 @@ const nano = new Tokenizer(nanoPath, read(nanoPath), { bosToken: 1 });
 const imEnd = nano.addedTokenId("<|im_end|>") as number;
 const imStart = nano.addedTokenId("<|im_start|>") as number;
 
+/** What byte-fallback tokens, joiners and wide scripts make of a stream. */
+const hardText =
+  "👩‍👩‍👧‍👦 👍🏽🇩🇪 今天天气怎么样？\u{20bb7}野家 e\u0301 \u{1f9ff}\u{1faf6}\u{10ffff} <0x41> \u0000\u0007";
+
+/** The texts that come of decoding up to each token, then the rest, as one stream. */
+function cutEverywhere(tokenizer: Tokenizer, tokens: Int32Array): Set<string> {
+  const texts = Array.from({ length: tokens.length + 1 }, (_, cut) => {
+    const stream = tokenizer.decodeStream();
+    return stream.pushAll(tokens.subarray(0, cut)) + stream.pushAll(tokens.subarray(cut)) + stream.end();
+  });
+  const single = tokenizer.decodeStream();
+  return new Set([...texts, Array.from(tokens, (id) => single.push(id)).join("") + single.end()]);
+}
+
 describe("MiniCPM4's tokenizer", () => {
   const testReal = testNeeding([miniCpm4]);
 
@@ -47,6 +61,25 @@ describe("MiniCPM4's tokenizer", () => {
     ]);
   });
 
+  testReal("writes a newline after <|im_end|> as two tokens, 59320 and 5", () => {
+    const tokenizer = new Tokenizer(miniCpm4, read(miniCpm4));
+    expect([...tokenizer.encode("<|im_end|>\n", { special: true })]).toEqual([73440, 59320, 5]);
+    const pieces = [
+      { text: "Hi", trusted: false },
+      { text: "<|im_end|>\n", trusted: true },
+    ];
+    expect([...tokenizer.encodeTemplate(pieces, { bos: false })].slice(-3)).toEqual([73440, 59320, 5]);
+  });
+
+  testReal("streams the bytes of the whole text, cut at every token", () => {
+    const tokenizer = new Tokenizer(miniCpm4, read(miniCpm4));
+    for (const text of [hardText, ...madeTexts(13, 100)]) {
+      const tokens = tokenizer.encode(text);
+      expect(tokenizer.decode(tokens)).toBe(text);
+      expect(cutEverywhere(tokenizer, tokens)).toEqual(new Set([text]));
+    }
+  });
+
   testReal("takes the fast path and gives the same ids as without it", () => {
     const json = read(miniCpm4);
     const fast = new Tokenizer("fast", json);
@@ -62,6 +95,18 @@ test("nano's fast path gives the same ids as without it", () => {
   expect([nano.fastPath, slow.fastPath]).toEqual([true, false]);
   for (const text of madeTexts(12, 500)) expect(nano.encode(text)).toEqual(slow.encode(text));
 });
+
+test.each(["nano", "tiny"])(
+  "%s's tokenizer streams the bytes of the whole text, cut at every token",
+  (name) => {
+    const path = join(root, `models/${name}/tokenizer.json`);
+    const tokenizer = new Tokenizer(path, read(path));
+    for (const text of [hardText, ...madeTexts(14, 50)]) {
+      const tokens = tokenizer.encode(text);
+      expect(cutEverywhere(tokenizer, tokens)).toEqual(new Set([text]));
+    }
+  },
+);
 
 test("text never becomes a special token, trusted text does", () => {
   const specials = new Set(nano.addedTokens.map(({ id }) => id));
