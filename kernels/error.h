@@ -2,6 +2,8 @@
 // (src/native/error-table.ts).
 #pragma once
 
+#include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -36,6 +38,19 @@ class Error : public std::runtime_error {
 inline Error out_of_memory() {
   return Error(ErrorCode::kOutOfMemory, "An allocation failed. Close other sessions or programs.",
                {"0", "0", "Close other sessions or programs."});
+}
+
+/// What `action` threw, if anything: a failing call must end as such, never with the engine thread.
+template <typename Action>
+std::optional<Error> error_of(Action action) {
+  try {
+    action();
+    return std::nullopt;
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::bad_alloc&) {
+    return out_of_memory();
+  }
 }
 
 inline Error storage_error(const std::string& where, const std::string& why) {

@@ -2,6 +2,7 @@
 // step for every sequence that wants one, so that a long prompt never starves a stream.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -28,6 +29,9 @@ class StepLoop {
  private:
   friend class Sequence;
 
+  using Clock = std::chrono::steady_clock;
+  static constexpr size_t kMaxUnemitted = 1024;  // tokens of one event, at most
+
   void main();
   /// Fills `turn_` with the sequences that have work and gives each its current work; ends
   /// cancelled work.
@@ -51,7 +55,7 @@ class StepLoop {
   void fill(Sequence& sequence, const FillWork& work);
   void save(Sequence& sequence, SaveWork& work);
 
-  /// The batch of the sequences in `stepping_`; `segments_` and the others are its memory.
+  /// The batch of the sequences in `batch_`; `tokens_`, `segments_` and `angles_` are its memory.
   bool run_batch();
   void add_to_batch(Sequence& sequence, std::span<const int32_t> tokens);
   void clear_batch();

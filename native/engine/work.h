@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -118,5 +119,11 @@ struct Work {
   std::unique_ptr<WorkListener> listener;
   uint64_t epoch = 0;  // the sequence's when it was submitted; another by now: cancelled
 };
+
+/// The current work of a sequence, if it is of type T.
+template <typename T>
+T* work_as(std::optional<Work>& work) {
+  return work ? std::get_if<T>(&work->what) : nullptr;
+}
 
 }  // namespace minicpm
