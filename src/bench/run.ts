@@ -1,8 +1,9 @@
 /** Workloads made ready to run over and over, on sequences of their own. */
 import { generate } from "../engine/generate.ts";
+import { greedy } from "../engine/sampling.ts";
 import { Sequence } from "../engine/sequence.ts";
 import { AbortError } from "../errors.ts";
-import type { NativeSampling, NativeSequence } from "../native/binding.ts";
+import type { NativeSequence } from "../native/binding.ts";
 import { publicError, withPublicErrors } from "../native/error-table.ts";
 import type { BenchModel } from "./bench-model.ts";
 import { decodeWork, prefillWork, together, type Work } from "./cost.ts";
@@ -17,21 +18,6 @@ export interface Run {
   run(): Promise<number>;
   dispose(): void;
 }
-
-/** The best token, nothing else. */
-const greedy: NativeSampling = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  seed: 0n,
-  biasTokens: new Int32Array(),
-  biases: new Float32Array(),
-  logprobs: -1,
-};
 
 const noTokens = new Int32Array();
 

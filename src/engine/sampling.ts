@@ -86,3 +86,18 @@ function seed(value: number | bigint): bigint {
   if (whole >= 0n && whole < 2n ** 64n) return whole;
   throw new OptionError("seed", "an integer from 0 to 2^64 - 1 (above 2^53 a bigint)", value);
 }
+
+/** The best token, nothing else. */
+export const greedy: NativeSampling = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  seed: 0n,
+  biasTokens: new Int32Array(),
+  biases: new Float32Array(),
+  logprobs: -1,
+};

@@ -2,26 +2,9 @@
 import { CheckpointError, UnsupportedError } from "../errors.ts";
 import type { NativeConfig } from "../native/binding.ts";
 
-export interface ModelConfig {
+export interface ModelConfig extends NativeConfig {
   /** As the file names it: `MiniCPMForCausalLM`, `LlamaForCausalLM`, ..., or GGUF's `minicpm`, `llama`. */
   readonly architecture: string;
-  readonly vocabSize: number;
-  readonly hiddenSize: number;
-  readonly intermediateSize: number;
-  readonly layers: number;
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
-  readonly rmsNormEps: number;
-  /** Multiplies embeddings: scale_emb; 1 for a Llama. */
-  readonly embedScale: number;
-  /** Multiplies every residual branch: scale_depth / sqrt(layers); 1 for a Llama. */
-  readonly residualScale: number;
-  /** Multiplies logits: dim_model_base / hidden_size; 1 for a Llama. */
-  readonly logitScale: number;
-  readonly ropeTheta: number;
-  /** LongRoPE, where the model has it. */
-  readonly longRope?: LongRope;
   /** Tokens that the model was made for: max_position_embeddings. */
   readonly maxContext: number;
   /** Whether the head is the embedding; undefined where the file does not say and the tensors decide. */

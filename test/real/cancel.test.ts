@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type SeededConfig, seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
+import { greedy } from "../../src/engine/sampling.ts";
 import type { NativeModel } from "../../src/native/binding.ts";
-import { bitsOf, greedy, withModel, withSequence } from "./native-model.ts";
+import { bitsOf, withModel, withSequence } from "./native-model.ts";
 
 /** Narrow and deep, so that a cancel always comes in the middle of many layers. */
 const config: SeededConfig = {

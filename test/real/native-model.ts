@@ -1,10 +1,10 @@
 /** Whole models at the native boundary: opened by src/model, run by the addon, with nothing above. */
+import { greedy } from "../../src/engine/sampling.ts";
 import { openCheckpoint } from "../../src/model/load.ts";
 import {
   addon,
   type ModelPlan,
   type NativeModel,
-  type NativeSampling,
   type NativeSequence,
 } from "../../src/native/binding.ts";
 
@@ -57,21 +57,6 @@ export async function prefillIn(sequence: NativeSequence, tokens: Int32Array, ch
     await sequence.prefill(tokens.subarray(first, first + chunk));
   }
 }
-
-/** The best token, nothing else. */
-export const greedy: NativeSampling = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  seed: 0n,
-  biasTokens: new Int32Array(),
-  biases: new Float32Array(),
-  logprobs: -1,
-};
 
 /** `count` tokens after what the sequence holds, never stopping early. */
 export async function decode(
