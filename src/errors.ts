@@ -101,7 +101,7 @@ export class ContextOverflowError extends MiniCpmError {
   ) {
     super(
       `${needed} tokens do not fit a context of ${capacity}. ` +
-        `Load the model with { contextLength: ${needed} } or more, or drop early messages.`,
+        `Drop early messages, or load with { contextLength: ${needed} } or more if the model can hold so many.`,
     );
   }
 }
