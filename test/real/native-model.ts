@@ -1,12 +1,7 @@
 /** Whole models at the native boundary: opened by src/model, run by the addon, with nothing above. */
 import { greedy } from "../../src/engine/sampling.ts";
 import { openCheckpoint } from "../../src/model/load.ts";
-import {
-  addon,
-  type ModelPlan,
-  type NativeModel,
-  type NativeSequence,
-} from "../../src/native/binding.ts";
+import { addon, type ModelPlan, type NativeModel, type NativeSequence } from "../../src/native/binding.ts";
 
 export type RunOptions = Partial<Pick<ModelPlan, "device" | "threads" | "kvType" | "isa">>;
 
