@@ -57,8 +57,9 @@ export function addCacheCommand(program: Command, terminal: Terminal): void {
   });
 }
 
+/** What is kept by model and settings; those that keep nothing left out. */
 function keptIn(folder: string): Kept[] {
-  return foldersIn(folder).map((fingerprint) => {
+  const all = foldersIn(folder).map((fingerprint) => {
     let [blocks, bytes, lastUsed] = [0, 0, 0];
     for (const name of readdirSync(join(folder, fingerprint))) {
       const status = statSync(join(folder, fingerprint, name), { throwIfNoEntry: false });
@@ -70,6 +71,7 @@ function keptIn(folder: string): Kept[] {
     const tokens = blocks * blockTokens;
     return { fingerprint, blocks, tokens, bytes, lastUsed: new Date(lastUsed).toISOString() };
   });
+  return all.filter(({ blocks }) => blocks > 0);
 }
 
 function foldersIn(folder: string): string[] {

@@ -122,3 +122,10 @@ testNative("cache ls shows what is kept and cache clear removes it", async () =>
   expect(await list()).toMatchObject({ bytes: 0, models: [] });
   expect(readdirSync(where)).toEqual(["lock"]);
 });
+
+testNative("a model that has kept nothing yet is not in the list", async () => {
+  const documents = join(folder, "long.txt");
+  writeFileSync(documents, "word ".repeat(6000));
+  expect((await minicpm(["read", documents, "-m", nano], { env })).code).toBe(1); // does not fit
+  expect(JSON.parse((await minicpm(["cache", "ls", "--json"], { env })).out).models).toEqual([]);
+});
