@@ -251,8 +251,10 @@ TEST("disposing during a decode ends it and frees the blocks") {
     const auto sequence = tiny.model->create_sequence(512);
     prefill(*sequence, random_tokens(100, 1));
     Waiter waiter;
+    waiter.hold();
     sequence->submit(DecodeWork{.count = 400}, waiter.listener());
     sequence->dispose();
+    waiter.release();
     CHECK(waiter.wait() == Outcome::cancelled);
     CHECK(tiny.model->store().usage().held == 0);
     CHECK(tiny.model->store().usage().promised == 0);

@@ -90,6 +90,8 @@ class Waiter::Listener : public WorkListener {
 
   void tokens(const TokenEvent& event) override {
     waiter_.tokens.insert(waiter_.tokens.end(), event.tokens.begin(), event.tokens.end());
+    std::unique_lock lock(waiter_.mutex_);
+    waiter_.released_.wait(lock, [this] { return !waiter_.held_; });
   }
 
   void finished(Outcome outcome, std::span<const float> numbers) override {
@@ -111,6 +113,17 @@ class Waiter::Listener : public WorkListener {
 
 std::unique_ptr<WorkListener> Waiter::listener() {
   return std::make_unique<Listener>(*this);
+}
+
+void Waiter::hold() {
+  const std::lock_guard lock(mutex_);
+  held_ = true;
+}
+
+void Waiter::release() {
+  const std::lock_guard lock(mutex_);
+  held_ = false;
+  released_.notify_all();
 }
 
 Outcome Waiter::wait() {

@@ -46,10 +46,16 @@ class Waiter {
 
   std::unique_ptr<WorkListener> listener();
 
+  /// The engine thread waits with its first tokens until `release`: work on which a test calls
+  /// cannot have ended before.
+  void hold();
+  void release();
+
  private:
   class Listener;
   std::mutex mutex_;
-  std::condition_variable ended_;
+  std::condition_variable ended_, released_;
+  bool held_ = false;
   std::optional<Outcome> outcome_;
   std::optional<Error> error_;
 };
