@@ -3,12 +3,13 @@
  * does. MINICPM_KILLS says how often (`npm run test:kill`: 200).
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
+import { withDocuments } from "../../src/cli/documents.ts";
 import { loadModel } from "../../src/index.ts";
-import { builtMain, testNative } from "../cli/cli-process.ts";
+import { builtMain, childEnvironment, testNative } from "../cli/cli-process.ts";
 import { root } from "../needs.ts";
 // @ts-expect-error plain JavaScript, for the child too
 import { textOf } from "./children/texts.mjs";
@@ -43,6 +44,24 @@ function keepFor(ms: number, words: readonly string[]): Promise<string[]> {
     child.on("close", (_, signal) => {
       if (signal === "SIGKILL") resolve(told.split("\n").slice(0, -1));
       else reject(new Error(`The keeper ended by itself after ${JSON.stringify(told)}`));
+    });
+  });
+}
+
+/** Runs `minicpm read FILE` with its cache in `folder`, and kills it after `ms` unless it has ended. @returns its ms */
+function readFor(ms: number, file: string, folder: string): Promise<number> {
+  const main = builtMain();
+  const start = performance.now();
+  const child = spawn(process.execPath, [main, "read", file, "-m", "tiny", "-q"], {
+    env: childEnvironment({ XDG_CACHE_HOME: folder }),
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  const timer = setTimeout(() => child.kill("SIGKILL"), ms);
+  return new Promise((resolve, reject) => {
+    child.on("close", (code, signal) => {
+      clearTimeout(timer);
+      if (code === 0 || signal === "SIGKILL") resolve(performance.now() - start);
+      else reject(new Error(`minicpm read ended with ${code}`));
     });
   });
 }
@@ -106,5 +125,30 @@ testNative(`what was read survives ${kills} kills, and no half of a block is tak
     expect(model.cacheStatus()).toMatchObject({ wrong: 0, problem: "" });
     const names = readdirSync(join(folder, "cache"), { recursive: true, encoding: "utf8" });
     expect(names.filter((name) => name.endsWith(".kv")).length).toBeGreaterThanOrEqual(read.size);
+  }),
+);
+
+testNative(`minicpm read, killed ${kills} times, leaves nothing that answers are not the same from`, () =>
+  inFolder(async (folder) => {
+    const random = seeded(3);
+    const fileOf = (text: number) => join(folder, `${text}.txt`);
+    for (let text = 0; text <= kills; text++) writeFileSync(fileOf(text), textOf(text));
+    const whole = await readFor(60_000, fileOf(kills), folder);
+    for (let text = 0; text < kills; text++) await readFor(whole * random(), fileOf(text), folder);
+
+    const cacheDir = join(folder, "minicpm", "blocks");
+    await using model = await loadModel("tiny", { cacheBytes: 0, cacheDir });
+    await using plain = await loadModel("tiny", { cacheBytes: 0 });
+    for (let text = 0; text <= kills; text++) {
+      const messages = [{ role: "system", content: withDocuments([fileOf(text)]) ?? "" } as const];
+      const { total, cached } = await model.read(messages);
+      expect(cached % 64).toBe(0);
+      if (text === kills) expect(cached).toBe(Math.floor((total - 1) / 64) * 64);
+      if (text % 10 > 0) continue;
+      const ask = [...messages, { role: "user", content: "Well?" } as const];
+      const options = { temperature: 0, maxTokens: 16, ignoreEos: true };
+      expect((await model.chat(ask, options)).text).toBe((await plain.chat(ask, options)).text);
+    }
+    expect(model.cacheStatus()).toMatchObject({ wrong: 0, problem: "" });
   }),
 );
