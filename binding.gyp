@@ -10,8 +10,10 @@
       'kernels/cpu/kv_append.cpp',
       'kernels/cpu/linear.cpp',
       'kernels/cpu/log_prob.cpp',
+      'kernels/cpu/pool_keys.cpp',
       'kernels/cpu/rms_norm.cpp',
       'kernels/cpu/rope.cpp',
+      'kernels/cpu/score_blocks.cpp',
       'kernels/cpu/silu_mul.cpp',
       'kernels/cpu/table.cpp',
     ],
@@ -63,6 +65,7 @@
       'sources': [
         'kernels/cpu/probe.cpp',
         'kernels/cpu/sample.cpp',
+        'kernels/cpu/select_blocks.cpp',
         'kernels/cpu/sets.cpp',
         'kernels/cpu/workers.cpp',
         '<!@(node -p "[\'kernels\', \'kernels/reference\', \'native/backend\', \'native/engine\', \'native/model\', \'native/os\', \'native/weights\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\')).map(f => d + \'/\' + f)).join(\' \')")',

@@ -10,6 +10,12 @@ void Attention::check() const {
   expect("attention", "q", q, q.rows, q.columns, DType::f32);
   expect("attention", "y", y, q.rows, q.columns, DType::f32);
   expect("attention", segments, q.rows);
+  for (const Segment& segment : segments) {
+    expect("attention",
+           selected.words == nullptr || segment.count == 0 ||
+               (segment.position + segment.count - 1) / kBlockTokens < selected.stride * 64,
+           "selected should have a bit for every block");
+  }
 }
 
 }  // namespace minicpm

@@ -4,7 +4,7 @@
 
 #include <span>
 
-#include "kernels/kv_layout.h"
+#include "kernels/sparse_rule.h"
 
 namespace minicpm {
 
@@ -13,14 +13,16 @@ namespace minicpm {
 ///
 /// Contract 1: each block of 64 keys gives a partial (max, sum, weighted values), the partials are
 /// merged in block order; the order of every sum depends on the position alone. The rows' own keys
-/// must already be in the blocks.
+/// must already be in the blocks. With `selected`, j runs over the keys of the selected blocks only
+/// (InfLLM v2, kernels/sparse_rule.h): a block adds nothing, or the same partial as without.
 struct Attention {
   Tensor y;  // [tokens, heads * head_dim], f32; may be the same memory as q
   Tensor q;  // [tokens, heads * head_dim], f32, rotated
   std::span<const Segment> segments;
   KvLayout layout;
   int layer;
-  float scale;  // 1 / sqrt(head_dim)
+  float scale;               // 1 / sqrt(head_dim)
+  BlockMasks selected = {};  // a row for every token and KV head; every row has at least one key
 
   void check() const;
 };

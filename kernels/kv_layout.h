@@ -4,6 +4,11 @@
 // a spilled block can be read head by head). K is 4 tiles of [head_dim][16 keys]: a kernel that
 // keeps keys in its lanes reads it without a reduction across lanes. V is row-wise, [64][head_dim].
 // Slots beyond the sequence's end are zero, never NaN.
+//
+// Of a model with sparse attention, the pooled keys (kernels/sparse_rule.h) that end in the block
+// come behind all heads: for every layer and head [head_dim][4 fine ones], so that 4 blocks make a
+// tile of 16 in lanes, and [head_dim] of the coarse one. In block b those are the fine ones 4 b - 1
+// to 4 b + 2 and the coarse one b - 1; in the first block the first of each does not exist.
 #pragma once
 
 #include <cstddef>
@@ -16,12 +21,16 @@ namespace minicpm {
 
 constexpr int kBlockTokens = 64;
 constexpr int kTileKeys = 16;
+constexpr int kPooledKeys = 32;  // of a fine pooled key; a coarse one has two blocks
+constexpr int kPoolStride = 16;
+constexpr int kBlockWindows = kBlockTokens / kPoolStride;  // fine pooled keys of a block
 
 struct KvLayout {
   DType dtype = DType::f16;  // f32 or f16
   int layers = 0;
   int kv_heads = 0;
   int head_dim = 0;
+  bool pooled = false;  // with pooled keys
 
   /// Bytes of K (or V) of one layer and head, padding included.
   size_t head_bytes() const {
@@ -29,7 +38,19 @@ struct KvLayout {
     return (bytes + 4095) & ~size_t{4095};
   }
 
-  size_t block_bytes() const { return 2 * head_bytes() * static_cast<size_t>(layers * kv_heads); }
+  size_t heads_bytes() const { return 2 * head_bytes() * static_cast<size_t>(layers * kv_heads); }
+
+  size_t block_bytes() const {
+    const size_t bytes = pooled ? pooled_offset(layers, 0) : heads_bytes();
+    return (bytes + 4095) & ~size_t{4095};
+  }
+
+  /// Of the pooled keys of one layer and head: the fine ones, then the coarse one.
+  size_t pooled_offset(int layer, int kv_head) const {
+    const size_t numbers = (kBlockWindows + 1) * static_cast<size_t>(head_dim);
+    return heads_bytes() +
+           static_cast<size_t>(layer * kv_heads + kv_head) * numbers * size_of(dtype);
+  }
 
   size_t k_offset(int layer, int kv_head) const {
     return 2 * head_bytes() * static_cast<size_t>(layer * kv_heads + kv_head);
@@ -45,6 +66,12 @@ struct KvLayout {
   /// Index, in elements from the head's V, of dimension `dim` of value `slot`.
   size_t v_index(int slot, int dim) const { return static_cast<size_t>(slot * head_dim + dim); }
 };
+
+/// Index, in elements from a head's pooled keys, of dimension `dim` of its fine one `window`
+/// (0..3).
+constexpr size_t fine_index(int window, int dim) {
+  return static_cast<size_t>(dim * kBlockWindows + window);
+}
 
 /// Neighbouring rows of a batch that continue one sequence. A batch is a list of segments: one for
 /// a prefill slice, one a sequence for a batched decode step.

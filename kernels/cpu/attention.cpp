@@ -3,6 +3,9 @@
 // decode differ in the size of units only. Few units on many threads (decoding one long sequence):
 // the threads take 64-key blocks of a unit instead, in rounds, so that the partial results waiting
 // to be merged have a fixed size.
+//
+// Where blocks are selected, a unit goes through the blocks that any of its tokens has selected;
+// those of its tokens that have not leave a block out.
 #include "kernels/attention.h"
 
 #include "kernels/cpu/attention_tile.h"
@@ -19,8 +22,9 @@ constexpr int kBlocksAnItem = 4;  // of the split path
 /// What all units of one run have in common.
 struct Shape {
   int group, dim, stride;
-  int rows;   // at most, in one unit
-  int units;  // of all segments
+  int rows;         // at most, in one unit
+  int units;        // of all segments
+  int most_blocks;  // that a unit may go through
 
   /// Floats of [rows][stride], and of one number a row.
   int64_t matrix() const { return int64_t{rows} * stride; }
@@ -33,8 +37,49 @@ struct Unit {
   int kv_head;
 
   /// Blocks that its last token sees.
-  int blocks() const { return (segment->position + token + tokens - 1) / kBlockTokens + 1; }
+  int seen_blocks() const { return (segment->position + token + tokens - 1) / kBlockTokens + 1; }
+
+  /// Its token `t` as a row of BlockMasks.
+  int64_t mask_row(const Attention& op, int t) const {
+    return int64_t{segment->row + token + t} * op.layout.kv_heads + kv_head;
+  }
 };
+
+/// The blocks that a unit goes through, in order.
+struct Blocks {
+  const int32_t* selected;  // null: all of them
+  int count;
+
+  int operator[](int i) const { return selected ? selected[i] : i; }
+};
+
+/// `memory` has room for seen_blocks() numbers; it is not used where all are selected.
+Blocks blocks_of(const Attention& op, const Unit& unit, int32_t* memory) {
+  const int seen = unit.seen_blocks();
+  if (op.selected.words == nullptr) return {nullptr, seen};
+  int count = 0;
+  for (int first = 0; first < seen; first += 64) {
+    uint64_t any = 0;
+    for (int t = 0; t < unit.tokens; t++) {
+      any |= op.selected.words[unit.mask_row(op, t) * op.selected.stride + first / 64];
+    }
+    for (; any != 0; any &= any - 1) memory[count++] = first + __builtin_ctzll(any);
+  }
+  return {memory, count};
+}
+
+/// Calls f(rows) for each run of the unit's tokens that attend to `block`.
+template <typename F>
+void for_attending(const Attention& op, const Unit& unit, const Tile& tile, int block, F f) {
+  const int first = first_seeing(tile, block);
+  if (op.selected.words == nullptr) return f(Rows{first, tile.rows});
+  for (int t = first / tile.group; t < unit.tokens; t++) {
+    if (!op.selected.has(unit.mask_row(op, t), block)) continue;
+    const int begin = t;
+    while (t + 1 < unit.tokens && op.selected.has(unit.mask_row(op, t + 1), block)) t++;
+    f(Rows{begin * tile.group, (t + 1) * tile.group});
+  }
+}
 
 int units_of(const Segment& segment, int kv_heads) {
   return (segment.count + kTileTokens - 1) / kTileTokens * kv_heads;
@@ -50,6 +95,8 @@ Shape shape_of(const Attention& op) {
     const Segment& segment = op.segments[s];
     shape.units += units_of(segment, op.layout.kv_heads);
     if (segment.count > tokens) tokens = segment.count;
+    const int blocks = (segment.position + segment.count - 1) / kBlockTokens + 1;
+    if (segment.count > 0 && blocks > shape.most_blocks) shape.most_blocks = blocks;
   }
   shape.rows = (tokens < kTileTokens ? tokens : kTileTokens) * shape.group;
   return shape;
@@ -73,9 +120,11 @@ int64_t partial_floats(const Shape& shape) {
   return shape.matrix() + 2 * shape.rows;
 }
 
-/// Scratch of a thread that takes whole units: queries, weights, the state and one partial result.
+/// Scratch of a thread that takes whole units: queries, weights, the state, one partial result and
+/// the list of blocks, rounded up so that it seldom grows with a sequence.
 int64_t whole_floats(const Shape& shape) {
-  return shape.matrix() + shape.rows * kBlockTokens + 2 * partial_floats(shape);
+  const int64_t list = (shape.most_blocks + 1024) / 1024 * 1024;
+  return shape.matrix() + shape.rows * kBlockTokens + 2 * partial_floats(shape) + list;
 }
 
 /// Items of one unit in a round of the split path.
@@ -83,10 +132,12 @@ int pieces_of(const Shape& shape, const Workers& workers) {
   return (2 * workers.threads() + shape.units - 1) / shape.units;
 }
 
-/// Shared scratch of one unit of the split path: queries, the state and a round's partial results.
+/// Shared scratch of one unit of the split path: queries, the state, a round's partial results and
+/// the list of blocks.
 int64_t split_floats(const Shape& shape, const Workers& workers) {
   const int64_t round = pieces_of(shape, workers) * kBlocksAnItem;
-  return shape.matrix() + (1 + round) * partial_floats(shape);
+  const int64_t list = (shape.most_blocks + 1024) / 1024 * 1024;
+  return shape.matrix() + (1 + round) * partial_floats(shape) + list;
 }
 
 /// The unit's rows in q (or y): [token][group][dim], tokens q.columns apart.
@@ -134,17 +185,17 @@ void write_result(const Attention& op, const Unit& unit, const Shape& shape, con
   }
 }
 
-/// What one block adds to a unit; the next one is `ahead` blocks further (0: there is none).
+/// What one block adds to some rows of a unit, with the next one that the unit goes through.
 template <typename T>
-void attend(const Attention& op, const Unit& unit, const Tile& tile, int block, int ahead,
+void attend(const Attention& op, const Unit& unit, const Tile& tile, int block, int next, Rows rows,
             const Partial& partial) {
   const size_t k = op.layout.k_offset(op.layer, unit.kv_head);
   const size_t v = op.layout.v_offset(op.layer, unit.kv_head);
-  const std::byte* const now = unit.segment->blocks[block];
-  const std::byte* const next = unit.segment->blocks[block + ahead];
+  const std::byte* const here = unit.segment->blocks[block];
+  const std::byte* const there = unit.segment->blocks[next];
   const auto numbers = [](const std::byte* memory) { return reinterpret_cast<const T*>(memory); };
-  attend_block(tile, block, Stream<T>{numbers(now + k), numbers(next + k)},
-               Stream<T>{numbers(now + v), numbers(next + v)}, partial);
+  attend_block(tile, block, Stream<T>{numbers(here + k), numbers(there + k)},
+               Stream<T>{numbers(here + v), numbers(there + v)}, rows, partial);
 }
 
 /// A unit an item, each from its first block to its last.
@@ -158,11 +209,16 @@ void by_units(const Attention& op, const Shape& shape, Workers& workers) {
     const Partial state = partial_at(shape, partials);
     const Partial partial = partial_at(shape, partials + partial_floats(shape));
     const Tile tile = tile_of(unit, shape, queries, weights);
+    const Blocks blocks =
+        blocks_of(op, unit, reinterpret_cast<int32_t*>(partials + 2 * partial_floats(shape)));
     load_queries(op, unit, shape, queries);
     clear(tile, state);
-    for (int block = 0; block < unit.blocks(); block++) {
-      attend<T>(op, unit, tile, block, block + 1 < unit.blocks(), partial);
-      merge(tile, first_seeing(tile, block), state, partial);
+    for (int b = 0; b < blocks.count; b++) {
+      const int block = blocks[b], next = blocks[b + 1 < blocks.count ? b + 1 : b];
+      for_attending(op, unit, tile, block, [&](Rows rows) {
+        attend<T>(op, unit, tile, block, next, rows, partial);
+        merge(tile, rows, state, partial);
+      });
     }
     write_result(op, unit, shape, state);
   };
@@ -172,7 +228,7 @@ void by_units(const Attention& op, const Shape& shape, Workers& workers) {
 /// Blocks of units an item, in rounds; between rounds each unit's partials are merged in block
 /// order.
 template <typename T>
-void by_blocks(const Attention& op, const Shape& shape, int most_blocks, Workers& workers) {
+void by_blocks(const Attention& op, const Shape& shape, Workers& workers) {
   const int pieces = pieces_of(shape, workers), round = pieces * kBlocksAnItem;
   const auto queries_of = [&](int unit) {
     return static_cast<float*>(workers.shared_scratch()) + unit * split_floats(shape, workers);
@@ -180,35 +236,54 @@ void by_blocks(const Attention& op, const Shape& shape, int most_blocks, Workers
   const auto state_of = [&](int unit) {
     return partial_at(shape, queries_of(unit) + shape.matrix());
   };
-  const auto partial_of = [&](int unit, int block) {
-    return partial_at(
-        shape, queries_of(unit) + shape.matrix() + (1 + block % round) * partial_floats(shape));
+  const auto partial_of = [&](int unit, int i) {
+    return partial_at(shape,
+                      queries_of(unit) + shape.matrix() + (1 + i % round) * partial_floats(shape));
   };
+  // Its blocks in order, behind their count.
+  const auto list_of = [&](int unit) {
+    return reinterpret_cast<int32_t*>(queries_of(unit) + shape.matrix() +
+                                      (1 + round) * partial_floats(shape));
+  };
+  const auto listed = [&](int u, const Unit& unit) {
+    if (op.selected.words == nullptr) return Blocks{nullptr, unit.seen_blocks()};
+    return Blocks{list_of(u) + 1, list_of(u)[0]};
+  };
+  int most = 0;
   for (int u = 0; u < shape.units; u++) {
     const Unit unit = find_unit(op, u);
     load_queries(op, unit, shape, queries_of(u));
     clear(tile_of(unit, shape, queries_of(u), nullptr), state_of(u));
+    const int count = blocks_of(op, unit, list_of(u) + 1).count;
+    list_of(u)[0] = count;
+    if (count > most) most = count;
   }
-  for (int first = 0; first < most_blocks; first += round) {
+  for (int first = 0; first < most; first += round) {
     auto attend_piece = [&](int i, int thread) {
       const int u = i / pieces;
       const Unit unit = find_unit(op, u);
       float* weights = static_cast<float*>(workers.scratch(thread));
       const Tile tile = tile_of(unit, shape, queries_of(u), weights);
+      const Blocks blocks = listed(u, unit);
       const int begin = first + i % pieces * kBlocksAnItem;
-      const int end = begin + kBlocksAnItem < unit.blocks() ? begin + kBlocksAnItem : unit.blocks();
-      for (int block = begin; block < end; block++) {
-        attend<T>(op, unit, tile, block, block + 1 < end, partial_of(u, block));
+      const int end = begin + kBlocksAnItem < blocks.count ? begin + kBlocksAnItem : blocks.count;
+      for (int b = begin; b < end; b++) {
+        const int block = blocks[b], next = blocks[b + 1 < end ? b + 1 : b];
+        for_attending(op, unit, tile, block, [&](Rows rows) {
+          attend<T>(op, unit, tile, block, next, rows, partial_of(u, b));
+        });
       }
     };
     for_each(workers, shape.units * pieces, attend_piece);
     auto merge_unit = [&](int u, int) {
       const Unit unit = find_unit(op, u);
       const Tile tile = tile_of(unit, shape, queries_of(u), nullptr);
-      for (int block = first; block < first + round && block < unit.blocks(); block++) {
-        merge(tile, first_seeing(tile, block), state_of(u), partial_of(u, block));
+      const Blocks blocks = listed(u, unit);
+      for (int b = first; b < first + round && b < blocks.count; b++) {
+        for_attending(op, unit, tile, blocks[b],
+                      [&](Rows rows) { merge(tile, rows, state_of(u), partial_of(u, b)); });
       }
-      if (first + round >= most_blocks) write_result(op, unit, shape, state_of(u));
+      if (first + round >= most) write_result(op, unit, shape, state_of(u));
     };
     for_each(workers, shape.units, merge_unit);
   }
@@ -218,11 +293,6 @@ template <typename T>
 void attention_as(const Attention& op, Workers& workers) {
   const Shape shape = shape_of(op);
   if (shape.units == 0) return;
-  int most_blocks = 0;
-  for (int u = 0; u < shape.units; u++) {
-    const int blocks = find_unit(op, u).blocks();
-    if (blocks > most_blocks) most_blocks = blocks;
-  }
   // Splitting costs two waits a round; it pays where whole units would leave threads without work.
   const int threads = workers.threads();
   const bool uneven = shape.units < 4 * threads && shape.units % threads != 0;
@@ -230,8 +300,8 @@ void attention_as(const Attention& op, Workers& workers) {
   const int64_t shared = uneven ? shape.units * split_floats(shape, workers) : 0;
   workers.reserve(static_cast<size_t>(whole_floats(shape)) * sizeof(float),
                   static_cast<size_t>(shared) * sizeof(float));
-  if (uneven && most_blocks >= 2 * kBlocksAnItem) {
-    by_blocks<T>(op, shape, most_blocks, workers);
+  if (uneven && shape.most_blocks >= 2 * kBlocksAnItem) {
+    by_blocks<T>(op, shape, workers);
   } else {
     by_units<T>(op, shape, workers);
   }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "kernels/attention.h"
+#include "kernels/cpu/row_tiles.h"
 #include "kernels/cpu/simd.h"
 
 namespace minicpm::ISA {
@@ -139,21 +140,12 @@ void weigh_rows(const Tile& tile, int row, Stream<T> values, int keys, float* re
   if (d < tile.dim) weigh<R, 1>(weights, keys, results + d, tile.stride, part);
 }
 
-/// Calls f<R>(row) for the rows [first, rows) in tiles of R rows, at most as many as given.
-template <int R, typename F>
-inline void on_row_tiles(int first, int rows, F f) {
-  int row = first;
-  for (; row + R <= rows; row += R) f.template operator()<R>(row);
-  if constexpr (R > 1) on_row_tiles<R - 1>(row, rows, f);
-}
-
 /// Scores of one row to exponentials; keys from `seen` on get 0.
 inline void exponentiate(float* weights, int seen, float* largest_score, float* exp_sum) {
   const f32x16 hidden = broadcast(-__builtin_inff());
-  static const float kKeys[kLanes] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   f32x16 scores[4];
   for (int k = 0; k < 4; k++) {
-    const f32x16 key = load(kKeys) + broadcast(static_cast<float>(k * kTileKeys));
+    const f32x16 key = load(kLaneNumbers) + broadcast(static_cast<float>(k * kTileKeys));
     scores[k] = select_less(key, broadcast(static_cast<float>(seen)), load(weights + k * kTileKeys),
                             hidden);
   }
@@ -172,37 +164,41 @@ inline int first_seeing(const Tile& tile, int block) {
   return tokens_before > 0 ? tokens_before * tile.group : 0;
 }
 
-/// The partial results of block `block`, whose keys and values are given, for rows from
-/// first_seeing on.
+/// Neighbouring rows [first, last).
+struct Rows {
+  int first, last;
+};
+
+/// The partial results of block `block`, whose keys and values are given, for some rows that all
+/// see a key of it.
 template <typename T>
-void attend_block(const Tile& tile, int block, Stream<T> keys, Stream<T> values,
+void attend_block(const Tile& tile, int block, Stream<T> keys, Stream<T> values, Rows rows,
                   const Partial& partial) {
-  const int first = first_seeing(tile, block);
   const auto seen_by = [&](int row) {
     const int seen = tile.position + row / tile.group + 1 - block * kBlockTokens;
     return seen < kBlockTokens ? seen : kBlockTokens;
   };
   // The first rows prefetch, the others have it behind them.
   const auto stream = [&](int row, Stream<T> given) {
-    return Stream<T>{given.now, row == first ? given.next : given.now};
+    return Stream<T>{given.now, row == rows.first ? given.next : given.now};
   };
-  const int key_tiles = (seen_by(tile.rows - 1) + kTileKeys - 1) / kTileKeys;
-  on_row_tiles<kRowsAtOnce>(first, tile.rows, [&]<int R>(int row) {
+  const int key_tiles = (seen_by(rows.last - 1) + kTileKeys - 1) / kTileKeys;
+  on_row_tiles<kRowsAtOnce>(rows.first, rows.last, [&]<int R>(int row) {
     score_rows<T, R>(tile, row, stream(row, keys), key_tiles);
   });
-  for (int row = first; row < tile.rows; row++) {
+  for (int row = rows.first; row < rows.last; row++) {
     exponentiate(tile.weights + row * kBlockTokens, seen_by(row), partial.largest + row,
                  partial.sums + row);
   }
-  on_row_tiles<kRowsAtOnce>(first, tile.rows, [&]<int R>(int row) {
+  on_row_tiles<kRowsAtOnce>(rows.first, rows.last, [&]<int R>(int row) {
     weigh_rows<T, R>(tile, row, stream(row, values), key_tiles * kTileKeys, partial.values);
   });
 }
 
-/// state = state and then partial, for rows [first, rows).
-inline void merge(const Tile& tile, int first, const Partial& state, const Partial& partial) {
-  for (int begin = first; begin < tile.rows; begin += kLanes) {
-    const int n = tile.rows - begin < kLanes ? tile.rows - begin : kLanes;
+/// state = state and then partial, for some rows.
+inline void merge(const Tile& tile, Rows rows, const Partial& state, const Partial& partial) {
+  for (int begin = rows.first; begin < rows.last; begin += kLanes) {
+    const int n = rows.last - begin < kLanes ? rows.last - begin : kLanes;
     const f32x16 old_largest = load_first(state.largest + begin, n);
     const f32x16 its_largest = load_first(partial.largest + begin, n);
     const f32x16 new_largest = max(old_largest, its_largest);

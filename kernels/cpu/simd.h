@@ -16,6 +16,7 @@
 namespace minicpm::ISA {
 
 constexpr int kLanes = 16;
+static const float kLaneNumbers[kLanes] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 }  // namespace minicpm::ISA
 

@@ -24,6 +24,21 @@ inline f32x16 load(const Bf16* p) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))};
 }
 
+/// Four numbers from each of four places.
+inline f32x16 load_quads(const float* a, const float* b, const float* c, const float* d) {
+  const __m256 low = _mm256_set_m128(_mm_loadu_ps(b), _mm_loadu_ps(a));
+  const __m256 high = _mm256_set_m128(_mm_loadu_ps(d), _mm_loadu_ps(c));
+  return {_mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1)};
+}
+inline f32x16 load_quads(const F16* a, const F16* b, const F16* c, const F16* d) {
+  const auto four = [](const F16* p) {
+    return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  };
+  const __m128i low = _mm_unpacklo_epi64(four(a), four(b));
+  const __m128i high = _mm_unpacklo_epi64(four(c), four(d));
+  return {_mm512_cvtph_ps(_mm256_set_m128i(high, low))};
+}
+
 inline void store(float* p, f32x16 x) {
   _mm512_storeu_ps(p, x.v);
 }

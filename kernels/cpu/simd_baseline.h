@@ -81,6 +81,12 @@ inline f32x16 load(const T* p) {
   return on_parts([&](int i) { return load4(p + 4 * i); });
 }
 
+/// Four numbers from each of four places.
+template <typename T>
+inline f32x16 load_quads(const T* a, const T* b, const T* c, const T* d) {
+  return {{load4(a), load4(b), load4(c), load4(d)}};
+}
+
 inline void store(float* p, f32x16 x) {
   __builtin_memcpy(p, &x, sizeof x);
 }

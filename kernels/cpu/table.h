@@ -9,8 +9,10 @@
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
 #include "kernels/log_prob.h"
+#include "kernels/pool_keys.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
+#include "kernels/score_blocks.h"
 #include "kernels/silu_mul.h"
 
 namespace minicpm {
@@ -24,6 +26,8 @@ struct CpuKernels {
   void (*linear)(const Linear&, Workers&);
   void (*rope)(const Rope&, Workers&);
   void (*kv_append)(const KvAppend&, Workers&);
+  void (*pool_keys)(const PoolKeys&, Workers&);
+  void (*score_blocks)(const ScoreBlocks&, Workers&);
   void (*attention)(const Attention&, Workers&);
   void (*silu_mul)(const SiluMul&, Workers&);
   void (*log_prob)(const LogProb&, Workers&);
@@ -47,6 +51,8 @@ void rms_norm(const RmsNorm& op, Workers& workers);
 void linear(const Linear& op, Workers& workers);
 void rope(const Rope& op, Workers& workers);
 void kv_append(const KvAppend& op, Workers& workers);
+void pool_keys(const PoolKeys& op, Workers& workers);
+void score_blocks(const ScoreBlocks& op, Workers& workers);
 void attention(const Attention& op, Workers& workers);
 void silu_mul(const SiluMul& op, Workers& workers);
 void log_prob(const LogProb& op, Workers& workers);

@@ -8,14 +8,19 @@ namespace minicpm::reference {
 
 namespace {
 
-/// One query head of the row at `position` against all keys up to it. `y` may be `q`.
-void attend(const Attention& op, const Segment& segment, int position, int kv_head, const float* q,
+/// One query head of row `row` of the segment against the keys up to it. `y` may be `q`.
+void attend(const Attention& op, const Segment& segment, int row, int kv_head, const float* q,
             float* y) {
   const KvLayout& layout = op.layout;
-  const int dim = layout.head_dim;
+  const int dim = layout.head_dim, position = segment.position + row;
+  const int64_t mask_row = int64_t{segment.row + row} * layout.kv_heads + kv_head;
+  const auto seen = [&](int key) {
+    return op.selected.words == nullptr || op.selected.has(mask_row, key / kBlockTokens);
+  };
   std::vector<double> weights(static_cast<size_t>(position) + 1);
   double best = -INFINITY;
   for (int j = 0; j <= position; j++) {
+    if (!seen(j)) continue;
     const std::byte* keys = segment.blocks[j / kBlockTokens] + layout.k_offset(op.layer, kv_head);
     double dot = 0;
     for (int d = 0; d < dim; d++) {
@@ -27,6 +32,7 @@ void attend(const Attention& op, const Segment& segment, int position, int kv_he
   double sum = 0;
   std::vector<double> result(static_cast<size_t>(dim));
   for (int j = 0; j <= position; j++) {
+    if (!seen(j)) continue;
     const std::byte* values = segment.blocks[j / kBlockTokens] + layout.v_offset(op.layer, kv_head);
     const double weight = std::exp(weights[static_cast<size_t>(j)] - best);
     sum += weight;
@@ -48,8 +54,7 @@ void attention(const Attention& op) {
     for (int i = 0; i < segment.count; i++) {
       for (int head = 0; head < heads; head++) {
         const int64_t at = (segment.row + i) * op.q.columns + head * dim;
-        attend(op, segment, segment.position + i, head / group, op.q.as<float>() + at,
-               op.y.as<float>() + at);
+        attend(op, segment, i, head / group, op.q.as<float>() + at, op.y.as<float>() + at);
       }
     }
   }

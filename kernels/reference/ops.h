@@ -9,9 +9,12 @@
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
 #include "kernels/log_prob.h"
+#include "kernels/pool_keys.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/sample.h"
+#include "kernels/score_blocks.h"
+#include "kernels/select_blocks.h"
 #include "kernels/silu_mul.h"
 
 namespace minicpm::reference {
@@ -21,6 +24,9 @@ void rms_norm(const RmsNorm& op);
 void linear(const Linear& op);
 void rope(const Rope& op);
 void kv_append(const KvAppend& op);
+void pool_keys(const PoolKeys& op);
+void score_blocks(const ScoreBlocks& op);
+void select_blocks(const SelectBlocks& op);
 void attention(const Attention& op);
 void silu_mul(const SiluMul& op);
 void log_prob(const LogProb& op);
@@ -31,6 +37,17 @@ inline float element(const void* data, DType dtype, size_t index) {
   if (dtype == DType::f32) return static_cast<const float*>(data)[index];
   const uint16_t half = static_cast<const uint16_t*>(data)[index];
   return dtype == DType::f16 ? f16_to_f32(half) : bf16_to_f32(half);
+}
+
+/// Rounds to nearest, ties to even.
+inline void set_element(void* data, DType dtype, size_t index, double value) {
+  const auto rounded = static_cast<float>(value);
+  if (dtype == DType::f32) {
+    static_cast<float*>(data)[index] = rounded;
+  } else {
+    static_cast<uint16_t*>(data)[index] =
+        dtype == DType::f16 ? f32_to_f16(rounded) : f32_to_bf16(rounded);
+  }
 }
 
 }  // namespace minicpm::reference

@@ -10,9 +10,12 @@
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
 #include "kernels/log_prob.h"
+#include "kernels/pool_keys.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/sample.h"
+#include "kernels/score_blocks.h"
+#include "kernels/select_blocks.h"
 #include "kernels/silu_mul.h"
 #include "native/backend/buffer.h"
 
@@ -34,6 +37,9 @@ class Backend {
   virtual void run(const Linear&) = 0;
   virtual void run(const Rope&) = 0;
   virtual void run(const KvAppend&) = 0;
+  virtual void run(const PoolKeys&) = 0;
+  virtual void run(const ScoreBlocks&) = 0;
+  virtual void run(const SelectBlocks&) = 0;
   virtual void run(const Attention&) = 0;
   virtual void run(const SiluMul&) = 0;
   virtual void run(const LogProb&) = 0;

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "kernels/cpu/sample.h"
+#include "kernels/cpu/select_blocks.h"
 #include "kernels/cpu/table.h"
 #include "kernels/cpu/workers.h"
 #include "native/backend/backend.h"
@@ -25,6 +26,9 @@ class CpuBackend final : public Backend {
   void run(const Linear& op) override { checked(op, kernels_.linear); }
   void run(const Rope& op) override { checked(op, kernels_.rope); }
   void run(const KvAppend& op) override { checked(op, kernels_.kv_append); }
+  void run(const PoolKeys& op) override { checked(op, kernels_.pool_keys); }
+  void run(const ScoreBlocks& op) override { checked(op, kernels_.score_blocks); }
+  void run(const SelectBlocks& op) override { checked(op, select_blocks); }
   void run(const Attention& op) override { checked(op, kernels_.attention); }
   void run(const SiluMul& op) override { checked(op, kernels_.silu_mul); }
   void run(const LogProb& op) override { checked(op, kernels_.log_prob); }

@@ -19,6 +19,9 @@ class ReferenceBackend final : public Backend {
   void run(const Linear& op) override { checked(op, reference::linear); }
   void run(const Rope& op) override { checked(op, reference::rope); }
   void run(const KvAppend& op) override { checked(op, reference::kv_append); }
+  void run(const PoolKeys& op) override { checked(op, reference::pool_keys); }
+  void run(const ScoreBlocks& op) override { checked(op, reference::score_blocks); }
+  void run(const SelectBlocks& op) override { checked(op, reference::select_blocks); }
   void run(const Attention& op) override { checked(op, reference::attention); }
   void run(const SiluMul& op) override { checked(op, reference::silu_mul); }
   void run(const LogProb& op) override { checked(op, reference::log_prob); }

@@ -29,6 +29,7 @@ class KvBlocks {
   void append(Array& k, Array& v, int layer, int position) {
     const Segment segment{0, static_cast<int>(k.tensor().rows), position, blocks()};
     reference::kv_append({k.tensor(), v.tensor(), {&segment, 1}, layout_, layer});
+    if (layout_.pooled) reference::pool_keys({{&segment, 1}, layout_, layer});
   }
 
  private:
