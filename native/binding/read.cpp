@@ -72,6 +72,17 @@ LongRope read_long_rope(const Napi::Object& from, int head_dim) {
   };
 }
 
+SparseRule read_sparse_rule(const Napi::Object& from) {
+  return {
+      .init_blocks = integer(from, "initBlocks", 0, 1 << 20),
+      .local_blocks = integer(from, "localBlocks", 0, 1 << 20),
+      .top_k = integer(from, "topK", 0, 1 << 20),
+      .dense_len = integer(from, "denseLength", 0, kMaxInt),
+      .v41 = string(from, "generation") == "v4.1",
+      .coarse = string(from, "normalizer") == "coarse",
+  };
+}
+
 Config read_config(const Napi::Object& from) {
   Config config{
       .vocab_size = integer(from, "vocabSize", 1, kMaxInt / 4),
@@ -90,6 +101,8 @@ Config read_config(const Napi::Object& from) {
   const Napi::Value rope = from.Get("longRope");
   if (!rope.IsUndefined())
     config.long_rope = read_long_rope(object(rope, "longRope"), config.head_dim);
+  const Napi::Value sparse = from.Get("sparse");
+  if (!sparse.IsUndefined()) config.sparse = read_sparse_rule(object(sparse, "sparse"));
   return config;
 }
 

@@ -12,7 +12,8 @@ KvLayout kv_layout(const ModelPlan& plan) {
   return {.dtype = plan.kv_type,
           .layers = plan.config.layers,
           .kv_heads = plan.config.kv_heads,
-          .head_dim = plan.config.head_dim};
+          .head_dim = plan.config.head_dim,
+          .pooled = plan.config.sparse.has_value()};
 }
 
 std::unique_ptr<Backend> make_backend(const ModelPlan& plan) {
@@ -43,7 +44,8 @@ MemoryPlan plan_memory(const ModelPlan& plan, int64_t capacity, int64_t sequence
       .mapped = weights.mapped,
       .weights = weights.converted,
       .kv = sequences * blocks_for(capacity) * block_bytes,
-      .activations = MiniCpm4::activation_bytes(plan.config) + sequences * outputs,
+      .activations = MiniCpm4::activation_bytes(plan.config) +
+                     MiniCpm4::selection_bytes(plan.config, capacity) + sequences * outputs,
   };
 }
 

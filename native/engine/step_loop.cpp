@@ -79,6 +79,7 @@ bool StepLoop::has_work(Sequence& sequence) {
 }
 
 void StepLoop::prepare(SequenceState& state, int64_t capacity, Work& work) {
+  forward_.reserve(capacity);
   if (const auto* prefill = std::get_if<PrefillWork>(&work.what)) {
     const int64_t needed = state.length() + static_cast<int64_t>(prefill->tokens.size());
     if (needed > capacity) throw_context(needed, capacity);

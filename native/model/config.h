@@ -5,6 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include "kernels/sparse_rule.h"
+
 namespace minicpm {
 
 /// LongRoPE (Ding et al. 2024, arXiv:2402.13753): a factor for every pair of dimensions, one list
@@ -33,6 +35,7 @@ struct Config {
   float logit_scale = 1;     // of logits
   double rope_theta = 10000;
   std::optional<LongRope> long_rope;
+  std::optional<SparseRule> sparse;  // none: every query attends to all keys before it
 };
 
 }  // namespace minicpm

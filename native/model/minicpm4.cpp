@@ -1,5 +1,6 @@
 #include "native/model/minicpm4.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -8,6 +9,7 @@ namespace minicpm {
 MiniCpm4::MiniCpm4(const Config& config, const Weights& weights, Backend& backend, KvLayout layout)
     : config_(config),
       layout_(layout),
+      attention_scale_(1 / std::sqrt(static_cast<float>(config.head_dim))),
       backend_(backend),
       arena_(backend.allocate(static_cast<size_t>(activation_bytes(config)))),
       a_(config, arena_.data()) {
@@ -57,6 +59,32 @@ int64_t MiniCpm4::activation_bytes(const Config& config) {
   return static_cast<int64_t>(Activations(config, nullptr).bytes);
 }
 
+namespace {
+
+int64_t blocks_of(int64_t tokens) {
+  return (tokens + kBlockTokens - 1) / kBlockTokens;
+}
+
+int64_t mask_words(int64_t blocks) {
+  return (blocks + 63) / 64;
+}
+
+}  // namespace
+
+int64_t MiniCpm4::selection_bytes(const Config& config, int64_t capacity) {
+  if (!config.sparse) return 0;
+  const int64_t blocks = blocks_of(capacity);
+  const auto row = static_cast<int64_t>(sizeof(float)) * blocks +
+                   static_cast<int64_t>(sizeof(uint64_t)) * mask_words(blocks);
+  return int64_t{kMaxRows} * config.kv_heads * row;
+}
+
+void MiniCpm4::reserve(int64_t capacity) {
+  if (blocks_of(capacity) <= most_blocks_) return;
+  selection_ = backend_.allocate(static_cast<size_t>(selection_bytes(config_, capacity)));
+  most_blocks_ = blocks_of(capacity);
+}
+
 template <typename Op>
 void MiniCpm4::start(const Op& op) {
   ops_.fetch_add(1, std::memory_order_relaxed);
@@ -96,13 +124,42 @@ void MiniCpm4::attention(const Layer& layer, int index, const Batch& batch, int 
   start(Rope{.x = q, .cos = cos, .sin = sin, .head_dim = config_.head_dim});
   start(Rope{.x = k, .cos = cos, .sin = sin, .head_dim = config_.head_dim});
   start(KvAppend{.k = k, .v = v, .segments = batch.segments, .layout = layout_, .layer = index});
+  if (layout_.pooled) {
+    start(PoolKeys{.segments = batch.segments, .layout = layout_, .layer = index});
+  }
   start(Attention{.y = q,
                   .q = q,
                   .segments = batch.segments,
                   .layout = layout_,
                   .layer = index,
-                  .scale = 1 / std::sqrt(static_cast<float>(config_.head_dim))});
+                  .scale = attention_scale_,
+                  .selected = select_blocks(index, batch, q)});
   start(Linear{.y = h, .x = q, .weight = layer.o, .residual = h, .scale = config_.residual_scale});
+}
+
+/// The blocks that each row attends to; no data where all rows attend to all.
+BlockMasks MiniCpm4::select_blocks(int layer, const Batch& batch, const Tensor& q) {
+  const auto attends_all = [&](const Segment& segment) {
+    return segment.count == 0 || config_.sparse->attends_all(segment.position + segment.count - 1);
+  };
+  if (!config_.sparse || std::ranges::all_of(batch.segments, attends_all)) return {};
+  const int64_t rows = q.rows * config_.kv_heads;
+  const Tensor scores{selection_.data(), DType::f32, rows, most_blocks_};
+  const BlockMasks masks{reinterpret_cast<uint64_t*>(selection_.data() + scores.bytes()),
+                         mask_words(most_blocks_)};
+  start(ScoreBlocks{.scores = scores,
+                    .q = q,
+                    .segments = batch.segments,
+                    .layout = layout_,
+                    .layer = layer,
+                    .scale = attention_scale_,
+                    .rule = *config_.sparse});
+  start(SelectBlocks{.masks = masks,
+                     .scores = scores,
+                     .segments = batch.segments,
+                     .kv_heads = config_.kv_heads,
+                     .rule = *config_.sparse});
+  return masks;
 }
 
 /// h += residual_scale * down(silu(gate(norm(h))) * up(norm(h)))
@@ -130,6 +187,9 @@ void MiniCpm4::fill(const Batch& batch) {
   }
   for (int layer = 0; layer < config_.layers; ++layer) {
     start(KvAppend{.k = k, .v = v, .segments = batch.segments, .layout = layout_, .layer = layer});
+    if (layout_.pooled) {
+      start(PoolKeys{.segments = batch.segments, .layout = layout_, .layer = layer});
+    }
   }
 }
 

@@ -1,5 +1,5 @@
-// MiniCPM4's forward pass: Llama with muP scales (MiniCPM4 report, arXiv:2506.07900). Dense
-// attention.
+// MiniCPM4's forward pass: Llama with muP scales, and InfLLM v2's block-sparse attention where the
+// config has it (MiniCPM4 report, arXiv:2506.07900).
 #pragma once
 
 #include <atomic>
@@ -33,6 +33,11 @@ class MiniCpm4 {
 
   /// Bytes of activations that a model of this config allocates.
   static int64_t activation_bytes(const Config& config);
+  /// Bytes that choosing blocks for sequences of up to `capacity` tokens takes.
+  static int64_t selection_bytes(const Config& config, int64_t capacity);
+
+  /// Room for sequences of up to `capacity` tokens; they may be run from then on.
+  void reserve(int64_t capacity);
 
   /// Appends the batch's keys and values to its sequences' blocks and keeps the residual stream of
   /// its rows. `stop` is asked between layers; true ends the run at once (the blocks then hold an
@@ -73,12 +78,14 @@ class MiniCpm4 {
   };
 
   void attention(const Layer& layer, int index, const Batch& batch, int rows);
+  BlockMasks select_blocks(int layer, const Batch& batch, const Tensor& q);
   void mlp(const Layer& layer, int rows);
   template <typename Op>
   void start(const Op& op);
 
   const Config config_;
   const KvLayout layout_;
+  const float attention_scale_;
   Backend& backend_;
   Tensor embed_, norm_, head_;
   std::vector<Layer> layers_;
@@ -86,6 +93,9 @@ class MiniCpm4 {
 
   Buffer arena_;
   const Activations a_;
+
+  int64_t most_blocks_ = 0;  // of a sequence
+  Buffer selection_;         // scores, then masks: a row for each of kMaxRows and KV head
 };
 
 }  // namespace minicpm

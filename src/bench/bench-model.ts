@@ -1,6 +1,7 @@
 /** A model as benches want it: weights and numbers, no tokenizer, nothing kept for later prompts. */
 import { openCheckpoint } from "../model/load.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
+import { chooseSparse, type SparseMode } from "../model/sparse-rule.ts";
 import { weightBytes, weightElements } from "../model/weight-size.ts";
 import {
   addon,
@@ -17,6 +18,8 @@ export interface BenchLoadOptions {
   /** Default: one a physical core. */
   readonly threads?: number | undefined;
   readonly kvType: KvType;
+  /** Default: "auto", as the model was trained. */
+  readonly sparse?: SparseMode | undefined;
   /** Called with bytes of weights loaded, of all. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -44,12 +47,14 @@ export interface BenchModel {
  */
 export async function loadBenchModel(
   reference: string,
-  { device, threads = 0, kvType, onProgress }: BenchLoadOptions,
+  { device, threads = 0, kvType, sparse = "auto", onProgress }: BenchLoadOptions,
   name?: string,
 ): Promise<BenchModel> {
   const checkpoint = openCheckpoint(reference);
   const isa = device === "cpu" ? (process.env.MINICPM_CPU ?? "") : "";
-  const plan = { ...checkpoint.plan, device, threads, kvType, isa, cacheBytes: 0 };
+  const { rule } = chooseSparse(checkpoint.path, checkpoint.config, sparse);
+  const config = { ...checkpoint.plan.config, sparse: rule };
+  const plan = { ...checkpoint.plan, config, device, threads, kvType, isa, cacheBytes: 0 };
   const processor = withPublicErrors(() => addon().devices()).find(
     (each) => each.name === device,
   )?.description;

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { AbortError, OptionError, UnsupportedError } from "../errors.ts";
 import { modelFingerprint } from "../model/fingerprint.ts";
 import { openModel } from "../model/load.ts";
-import type { OpenedModel } from "../model/opened-model.ts";
+import { chooseSparse, type SparseMode } from "../model/sparse-rule.ts";
 import {
   addon,
   type KvType,
@@ -40,6 +40,11 @@ export interface LoadOptions {
   /** How keys and values are held. Default "f16" on cpu, "f32" on reference. */
   readonly kvType?: "f32" | "f16" | "int8" | undefined;
   /**
+   * Sparse attention (InfLLM v2): "auto" as the model was trained, "on" also where it was not, "off" never. Default
+   * "auto"; `info.sparse` says what runs.
+   */
+  readonly sparse?: SparseMode | undefined;
+  /**
    * Bytes of keys and values that are kept for later prompts when no session holds them any more: a prompt that begins
    * like an earlier one starts from them. Dropped, oldest first, when sessions need the memory. Default: an eighth
    * of the memory free before loading; 0 keeps none.
@@ -73,6 +78,11 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
   refuseAborted(signal);
   onProgress({ phase: "open", done: 0, total: 1 });
   const opened = openModel(reference);
+  const sparse = chooseSparse(
+    opened.path,
+    opened.config,
+    oneOf("sparse", options.sparse ?? "auto", ["auto", "on", "off"]),
+  );
   const template = new ChatTemplate(opened.tokenizer, {
     source: opened.chatTemplate,
     file: opened.path,
@@ -82,11 +92,11 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
 
   const freeBytes = freeMemory(place.device);
   const cacheBytes = options.cacheBytes ?? Math.floor(freeBytes / 8);
+  const run = { ...opened.plan, ...place, config: { ...opened.plan.config, sparse: sparse.rule } };
   const plan: ModelPlan = {
-    ...opened.plan,
-    ...place,
+    ...run,
     cacheBytes,
-    fingerprint: modelFingerprint({ ...opened.plan, ...place }, "f32"),
+    fingerprint: modelFingerprint(run, "f32"),
     ...(options.cacheDir !== undefined && {
       directory: { path: resolve(options.cacheDir), bytes: options.cacheDirBytes ?? defaultDirectoryBytes },
     }),
@@ -117,12 +127,13 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
       threads: native.threads,
       activations: "f32",
       kvType: place.kvType,
+      sparse: sparse.text,
       maxContextLength: config.maxContext,
       ...choice,
       memory: withTokenizer(choice.memory, tokenizer.vocabSize),
       hasThinking: template.hasThinking,
       loadMs,
-      notices: notices(opened),
+      notices: sparse.notice === undefined ? [] : [sparse.notice],
     },
   });
 }
@@ -209,9 +220,4 @@ function refuseAborted(signal: AbortSignal | undefined): void {
 
 function abortError(signal: AbortSignal | undefined): AbortError {
   return new AbortError(undefined, { cause: signal?.reason });
-}
-
-function notices({ config }: OpenedModel): string[] {
-  if (!config.sparseConfig) return [];
-  return ["This model has a sparse_config; sparse attention is not in yet, so that it runs dense."];
 }

@@ -30,6 +30,8 @@ export interface ModelInfo {
   readonly threads: number;
   readonly activations: "f32";
   readonly kvType: KvType;
+  /** Sparse attention that runs, for people: "none", or which rule from how many tokens on. */
+  readonly sparse: string;
   /** Tokens one conversation can hold. */
   readonly contextLength: number;
   /** Tokens the model was made for. */

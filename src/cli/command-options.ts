@@ -20,6 +20,7 @@ export interface LoadFlags {
   readonly device?: NonNullable<LoadOptions["device"]>;
   readonly kvType?: NonNullable<LoadOptions["kvType"]>;
   readonly activations?: NonNullable<LoadOptions["activations"]>;
+  readonly sparse?: NonNullable<LoadOptions["sparse"]>;
   /** No flag of its own: commands that keep what they read set it. */
   readonly cacheDir?: string | undefined;
 }
@@ -49,6 +50,13 @@ export function addLoadOptions(command: Command): Command {
       "int8",
     ]),
   );
+  add(
+    new Option("--sparse <mode>", "sparse attention: as trained, also where not trained, never").choices([
+      "auto",
+      "on",
+      "off",
+    ]),
+  );
   return command;
 }
 
@@ -71,8 +79,8 @@ export function addGenerateOptions(command: Command): Command {
 }
 
 export function loadOptions(options: LoadFlags): LoadOptions {
-  const { contextLength, threads, device, kvType, activations, cacheDir } = options;
-  return { contextLength, threads, device, kvType, activations, cacheDir };
+  const { contextLength, threads, device, kvType, activations, sparse, cacheDir } = options;
+  return { contextLength, threads, device, kvType, activations, sparse, cacheDir };
 }
 
 export function generateOptions(options: GenerateOptions): GenerateOptions {

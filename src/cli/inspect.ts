@@ -44,7 +44,7 @@ function addKvType(command: Command): void {
 }
 
 function reportLines(report: ModelReport): string[] {
-  const { config, generationConfig, sparseConfig, unknownTensors, groups } = report;
+  const { config, generationConfig, sparse, sparseConfig, unknownTensors, groups } = report;
   return [
     ...tableLines([
       ["model", escaped(report.name)],
@@ -52,7 +52,8 @@ function reportLines(report: ModelReport): string[] {
       ["format", report.format],
       ["parameters", `${formatParameters(report.parameters)}, ${formatBytes(report.bytes)}`],
       ["head", report.tiedHead ? "tied to the embedding" : "its own"],
-      ["sparse attention", sparseConfig ? `${shown(sparseConfig)} (not in yet: runs dense)` : "none"],
+      ["sparse attention", sparse],
+      ...(sparseConfig ? [["  sparse_config", shown(sparseConfig)]] : []),
       ["chat template", report.chatTemplate ? "its own" : "none: ChatML in MiniCPM4's form is used"],
       [
         "tokenizer",

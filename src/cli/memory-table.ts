@@ -2,6 +2,7 @@
 import { type ModelMemory, withTokenizer } from "../chat/model-memory.ts";
 import { AddonNotFoundError } from "../errors.ts";
 import type { OpenedModel } from "../model/opened-model.ts";
+import { chooseSparse } from "../model/sparse-rule.ts";
 import { addon, type KvType } from "../native/binding.ts";
 
 export interface MemoryRow extends ModelMemory {
@@ -14,11 +15,12 @@ export type MemoryTable =
   | { readonly rows: undefined; readonly missing: string };
 
 /** One sequence at 2K, 8K, 32K, ... tokens below the model's maximum, and at the maximum. */
-export function memoryByContext({ plan, config, tokenizer }: OpenedModel, kvType: KvType): MemoryTable {
+export function memoryByContext({ path, plan, config, tokenizer }: OpenedModel, kvType: KvType): MemoryTable {
   try {
     const native = addon();
     const full = {
       ...plan,
+      config: { ...plan.config, sparse: chooseSparse(path, config, "auto").rule },
       device: "cpu",
       threads: 0,
       kvType,

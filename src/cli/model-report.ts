@@ -1,5 +1,6 @@
 /** What `inspect` tells of a checkpoint: a plain object whose shape stays, printed or as JSON. */
 import type { OpenedCheckpoint, OpenedModel } from "../model/opened-model.ts";
+import { chooseSparse } from "../model/sparse-rule.ts";
 import { weightBytes, weightElements } from "../model/weight-size.ts";
 import type { WeightPlan } from "../native/binding.ts";
 
@@ -22,6 +23,8 @@ export interface ModelReport {
   readonly bytes: number;
   readonly groups: readonly TensorGroup[];
   readonly unknownTensors: readonly string[];
+  /** What runs, for people. */
+  readonly sparse: string;
   readonly sparseConfig: Readonly<Record<string, unknown>> | null;
   readonly generationConfig: Readonly<Record<string, unknown>>;
   /** The model brings a chat template. */
@@ -44,6 +47,7 @@ export function modelReport(opened: OpenedModel): ModelReport {
     bytes: sum(groups.map(({ bytes }) => bytes)),
     groups,
     unknownTensors,
+    sparse: chooseSparse(path, config, "auto").text,
     sparseConfig: sparseConfig ?? null,
     generationConfig: { ...generationConfig },
     chatTemplate: opened.chatTemplate !== undefined,

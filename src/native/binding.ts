@@ -53,6 +53,19 @@ export interface NativeConfig {
     /** Use the long list always, because max_position_embeddings exceeds originalLength. */
     readonly alwaysLong: boolean;
   };
+  /** Which blocks of 64 keys queries attend to; absent: all. */
+  readonly sparse?: SparseRule | undefined;
+}
+
+/** InfLLM v2, as kernels/sparse_rule.h defines it; counts are of blocks of 64 keys. */
+export interface SparseRule {
+  readonly initBlocks: number;
+  readonly localBlocks: number;
+  readonly topK: number;
+  /** A query with fewer tokens up to and with itself attends to all. */
+  readonly denseLength: number;
+  readonly generation: "v4.0" | "v4.1";
+  readonly normalizer: "exact" | "coarse";
 }
 
 export type NativeDevice = "cpu" | "reference";

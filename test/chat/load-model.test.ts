@@ -172,7 +172,17 @@ test("a signal during the load rejects, tells no more progress, and frees the mo
   expect(seen).toEqual([500]);
 });
 
-test("a model with a sparse_config says that it runs dense", async () => {
-  const { info } = await loadModel("nano");
-  expect(info.notices).toEqual([expect.stringContaining("runs dense")]);
+test("sparse attention runs as the model was trained, where it was not with a notice, or never", async () => {
+  const nano = await loadModel("nano");
+  expect(nano.info).toMatchObject({ sparse: expect.stringMatching(/^InfLLM v2 v4\.1/), notices: [] });
+  expect((await loadModel("nano", { sparse: "off" })).info.sparse).toBe("off");
+  const tiny = await loadModel("tiny", { sparse: "on" });
+  expect(tiny.info).toMatchObject({ sparse: expect.stringMatching(/untrained$/) });
+  expect(tiny.info.notices).toEqual([expect.stringContaining("not trained for it")]);
+  expect(addon.plans.map(({ config, fingerprint }) => [config.sparse?.topK, fingerprint])).toEqual([
+    [8, expect.any(String)],
+    [undefined, expect.not.stringMatching(addon.plans[0]?.fingerprint ?? "")],
+    [64, expect.any(String)],
+  ]);
+  await expect(loadModel("nano", { sparse: "yes" as "on" })).rejects.toMatchObject({ option: "sparse" });
 });

@@ -57,6 +57,7 @@ export function scriptedModel({
       threads: native.threads,
       activations: "f32",
       kvType: "f32",
+      sparse: "none",
       contextLength,
       maxContextLength: config.maxContext,
       contextReason: "It is written down.",

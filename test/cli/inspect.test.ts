@@ -5,7 +5,7 @@ test("inspect shows numbers, tensors by group, sparse_config and chat template",
   const { code, out } = await minicpm(["inspect", nano]);
   expect(code).toBe(0);
   expect(out).toMatch(/parameters +5\.05 M, 9\.6 MiB/);
-  expect(out).toMatch(/sparse attention +kernel_size 32.*runs dense/);
+  expect(out).toMatch(/sparse attention +InfLLM v2 v4\.1, exact.*\n +sparse_config +kernel_size 32/);
   expect(out).toMatch(/chat template +its own/);
   expect(out).toMatch(/hiddenSize +256/);
   expect(out).toMatch(/attention +24 +BF16/);
@@ -26,6 +26,7 @@ test("--json has a stable shape whose groups add up", async () => {
     "name",
     "parameters",
     "path",
+    "sparse",
     "sparseConfig",
     "stopTokens",
     "tiedHead",
@@ -38,6 +39,7 @@ test("--json has a stable shape whose groups add up", async () => {
   );
   expect(report.parameters).toBe(total);
   expect(report.sparseConfig.block_size).toBe(64);
+  expect(report.sparse).toMatch(/^InfLLM v2 v4.1, exact normalizer: 12 blocks of 64 keys/);
   expect(report.config.maxContext).toBe(4096);
 });
 
@@ -45,8 +47,8 @@ testNative("memory grows with the context, by what the KV takes", async () => {
   const { out } = await minicpm(["inspect", nano, "--json", "--kv-type", "f32"]);
   const { memory } = JSON.parse(out);
   expect(memory.map(({ contextLength }: { contextLength: number }) => contextLength)).toEqual([2048, 4096]);
-  // 6 layers, 1 KV head of 64, K and V, 4 bytes
-  expect(memory[1].kv - memory[0].kv).toBe(2048 * 6 * 64 * 2 * 4);
+  // 6 layers, 1 KV head of 64, 4 bytes: K and V, and in each block of 64 tokens 5 pooled keys, padded to 4 KiB.
+  expect(memory[1].kv - memory[0].kv).toBe(2048 * 6 * 64 * 2 * 4 + (2048 / 64) * 8192);
   const { mapped, weights, kv, activations, tokenizer, total } = memory[1];
   expect(total).toBe(mapped + weights + kv + activations + tokenizer);
 });

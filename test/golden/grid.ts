@@ -1,4 +1,7 @@
-/** The committed goldens of the dense forward pass: grid.json's cases and their logits in grid.safetensors. */
+/**
+ * The committed goldens of the forward pass: cases and their logits, dense in grid.json and grid.safetensors, with
+ * sparse attention in sparse.json and sparse.safetensors.
+ */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { SeededConfig, SeededDType } from "../../src/bench/seeded-checkpoint.ts";
@@ -21,10 +24,11 @@ export interface GridCase {
 const at = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 export const gridCases: readonly GridCase[] = JSON.parse(readFileSync(at("grid.json"), "utf8"));
+export const sparseCases: readonly GridCase[] = JSON.parse(readFileSync(at("sparse.json"), "utf8"));
 
 /** case name -> float32 logits `[rows, vocabulary]`, computed in float64. */
-export function gridLogits(): ReadonlyMap<string, Float32Array> {
-  const file = readFileSync(at("grid.safetensors"));
+export function goldenLogits(name: "grid" | "sparse"): ReadonlyMap<string, Float32Array> {
+  const file = readFileSync(at(`${name}.safetensors`));
   const headerBytes = Number(file.readBigUInt64LE(0));
   const header = JSON.parse(file.toString("utf8", 8, 8 + headerBytes)) as Record<
     string,

@@ -52,8 +52,8 @@ std::vector<float> alone(Model& model, const std::vector<int32_t>& tokens) {
   return sequence->logits();
 }
 
-TEST("in random schedules every sequence gets the bits it gets alone") {
-  TinyModel shared("cpu", 2);
+void run_schedules(std::optional<SparseRule> sparse) {
+  TinyModel shared("cpu", 2, sparse);
   ModelPlan plan = shared.plan;
   plan.threads = 1;
   plan.cache_bytes = 0;
@@ -116,6 +116,15 @@ TEST("in random schedules every sequence gets the bits it gets alone") {
       CHECK(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)) == 0);
     }
   }
+}
+
+TEST("in random schedules every sequence gets the bits it gets alone") {
+  run_schedules(std::nullopt);
+}
+
+TEST("in random schedules with sparse attention every sequence gets the bits it gets alone") {
+  // From the third block on, one of the blocks before is chosen.
+  run_schedules(SparseRule{.init_blocks = 0, .local_blocks = 0, .top_k = 2, .dense_len = 0});
 }
 
 }  // namespace

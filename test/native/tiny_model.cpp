@@ -41,7 +41,7 @@ TemporaryFile::~TemporaryFile() {
   unlink(path_.c_str());
 }
 
-TinyModel::TinyModel(const std::string& device, int threads) {
+TinyModel::TinyModel(const std::string& device, int threads, std::optional<SparseRule> sparse) {
   std::vector<std::byte> content;
   std::mt19937 random(1);
   const auto add = [&](const std::string& name, int64_t rows, int64_t columns) {
@@ -71,6 +71,7 @@ TinyModel::TinyModel(const std::string& device, int threads) {
   }
   file = std::make_unique<TemporaryFile>(content);
   plan.config = kConfig;
+  plan.config.sparse = sparse;
   plan.files = {{file->path(), content.size()}};
   plan.device = device;
   plan.threads = threads;

@@ -26,7 +26,8 @@ class TemporaryFile {
 
 struct TinyModel {
   /// 2 layers, 4 heads on 2 KV heads, hidden 64, vocabulary 96, f32 weights.
-  explicit TinyModel(const std::string& device, int threads = 1);
+  explicit TinyModel(const std::string& device, int threads = 1,
+                     std::optional<SparseRule> sparse = std::nullopt);
 
   std::unique_ptr<TemporaryFile> file;
   ModelPlan plan;

@@ -3,17 +3,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
-import { gridCases } from "../golden/grid.ts";
+import { gridCases, sparseCases } from "../golden/grid.ts";
 import { withModel, withSequence } from "./native-model.ts";
 import { expectSameBits } from "./same-bits.ts";
 
 /** Contract 1 on tiny models: equal bits, no tolerance. bits.slow.test.ts does the same on the 0.5B's shapes. */
 const cases = gridCases.filter((_, index) => index % 3 === 1);
+const sparse = sparseCases.filter((_, index) => index % 5 === 0);
 
 let folder = "";
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "minicpm-bits-"));
-  for (const golden of cases) writeSeededCheckpoint(join(folder, golden.name), golden.config, golden);
+  for (const golden of [...cases, ...sparse])
+    writeSeededCheckpoint(join(folder, golden.name), golden.config, golden);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -25,6 +27,11 @@ describe.each(["cpu", "reference"] as const)("on %s", (device) => {
       await expectSameBits(join(folder, name), { device, kvType: "f16" }, tokens, capacity);
     },
   );
+});
+
+test.each(sparse)("$name, sparse, gives the same bits in any chunks, with any threads", async (golden) => {
+  const tokens = seededPrompt(golden.config, golden.seed, golden.length);
+  await expectSameBits(join(folder, golden.name), { device: "cpu", kvType: "f16" }, tokens, golden.capacity);
 });
 
 test("a row that was decoded has the bits of the same row prefilled", async () => {

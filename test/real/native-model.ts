@@ -1,14 +1,17 @@
 /** Whole models at the native boundary: opened by src/model, run by the addon, with nothing above. */
 import { greedy } from "../../src/engine/sampling.ts";
 import { openCheckpoint } from "../../src/model/load.ts";
+import { chooseSparse } from "../../src/model/sparse-rule.ts";
 import { addon, type ModelPlan, type NativeModel, type NativeSequence } from "../../src/native/binding.ts";
 
 export type RunOptions = Partial<Pick<ModelPlan, "device" | "threads" | "kvType" | "isa">>;
 
 /** The plan of a model folder or .gguf file; one thread, exact keys and values, unless asked otherwise. */
 export function planOf(reference: string, options: RunOptions = {}): ModelPlan {
+  const { path, config, plan } = openCheckpoint(reference);
   return {
-    ...openCheckpoint(reference).plan,
+    ...plan,
+    config: { ...plan.config, sparse: chooseSparse(path, config, "auto").rule },
     device: "cpu",
     threads: 1,
     kvType: "f32",
