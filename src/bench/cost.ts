@@ -3,7 +3,7 @@
  * for it. Counted: matrices and the attention; norms, RoPE, softmax, activations and sampling are not.
  */
 import { weightElements } from "../model/weight-size.ts";
-import type { KvType, MachineLimits, ModelPlan, WeightPlan } from "../native/binding.ts";
+import type { KvType, MachineLimits, ModelPlan, SparseRule, WeightPlan } from "../native/binding.ts";
 
 /** A model's numbers per token. */
 export interface ModelCost {
@@ -18,6 +18,8 @@ export interface ModelCost {
   readonly kvBytes: number;
   /** Operations for one query token and one key position: scores and weighted sum, all layers and heads. */
   readonly attentionFlop: number;
+  /** Which keys a query attends to; absent: all before it. */
+  readonly sparse?: SparseRule | undefined;
 }
 
 /** The least that has to be read, bytes, and computed, float32 operations. */
@@ -27,6 +29,9 @@ export interface Work {
 }
 
 export type Bound = "memory" | "compute";
+
+/** Tokens of a KV block, and of a block of sparse attention. */
+const blockTokens = 64;
 
 /** As native code holds a matrix: GGUF's quantized types are widened to f32 when loaded. */
 const heldBytes: Record<WeightPlan["dtype"], number> = { F32: 4, F16: 2, BF16: 2, Q8_0: 4, Q4_0: 4, Q4_1: 4 };
@@ -49,6 +54,7 @@ export function modelCost(
     headBytes: head ? bytes(head) : 0,
     kvBytes: 2 * layers * kvHeads * headDim * kvElementBytes[kvType],
     attentionFlop: 4 * layers * heads * headDim,
+    ...(config.sparse && { sparse: config.sparse }),
   };
 }
 
@@ -56,9 +62,7 @@ export function modelCost(
 export function prefillWork(cost: ModelCost, { tokens, depth }: { tokens: number; depth: number }): Work {
   return {
     bytes: cost.linearBytes + cost.headBytes + cost.kvBytes * (depth + tokens),
-    flop:
-      2 * (cost.linearParameters * tokens + cost.headParameters) +
-      cost.attentionFlop * attended(tokens, depth),
+    flop: 2 * (cost.linearParameters * tokens + cost.headParameters) + attention(cost, tokens, depth).flop,
   };
 }
 
@@ -67,10 +71,10 @@ export function decodeWork(
   cost: ModelCost,
   { steps, depth, sequences }: { steps: number; depth: number; sequences: number },
 ): Work {
-  const pairs = sequences * attended(steps, depth);
+  const { bytes, flop } = attention(cost, steps, depth);
   return {
-    bytes: steps * (cost.linearBytes + cost.headBytes) + cost.kvBytes * pairs,
-    flop: 2 * steps * sequences * (cost.linearParameters + cost.headParameters) + cost.attentionFlop * pairs,
+    bytes: steps * (cost.linearBytes + cost.headBytes) + sequences * bytes,
+    flop: sequences * (2 * steps * (cost.linearParameters + cost.headParameters) + flop),
   };
 }
 
@@ -89,9 +93,30 @@ export function leastSeconds(
   return memory >= compute ? { seconds: memory, bound: "memory" } : { seconds: compute, bound: "compute" };
 }
 
-/** Pairs of query and key when `tokens` come behind `depth`: each attends to all before it and to itself. */
-function attended(tokens: number, depth: number): number {
-  return tokens * depth + (tokens * (tokens + 1)) / 2;
+/**
+ * The attention of `tokens` that come behind `depth`, where each reads what it attends to for itself: all keys before it
+ * and its own, or the blocks of the sparse rule and the pooled keys that are scored for them.
+ */
+function attention(
+  { kvBytes, attentionFlop, sparse }: ModelCost,
+  tokens: number,
+  depth: number,
+): { readonly bytes: number; readonly flop: number } {
+  let keys = 0;
+  let pooledKeys = 0;
+  for (let position = depth; position < depth + tokens; ++position) {
+    const blocks = Math.floor(position / blockTokens);
+    const most = sparse ? sparse.topK + sparse.localBlocks : Number.POSITIVE_INFINITY;
+    if (!sparse || position + 1 < sparse.denseLength || blocks < most) {
+      keys += position + 1;
+    } else {
+      keys += (most - 1) * blockTokens + (position % blockTokens) + 1;
+      pooledKeys += (position + 1) / 16;
+      if (sparse.normalizer === "coarse") pooledKeys += (position + 1) / 64;
+    }
+  }
+  // A pooled key has no value, and one product.
+  return { bytes: kvBytes * (keys + pooledKeys / 2), flop: attentionFlop * (keys + pooledKeys / 2) };
 }
 
 function bytes(weight: WeightPlan): number {

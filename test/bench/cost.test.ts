@@ -105,3 +105,23 @@ test("the least time is that of the tighter limit", () => {
 test("no steps cost nothing", () => {
   expect(decodeWork(cost, { steps: 0, depth: 10, sequences: 1 })).toEqual({ bytes: 0, flop: 0 });
 });
+
+test("with sparse attention a query far behind reads its blocks and the pooled keys before it", () => {
+  const sparse = {
+    initBlocks: 1,
+    localBlocks: 2,
+    topK: 4,
+    denseLength: 500,
+    generation: "v4.1",
+    normalizer: "exact",
+  } as const;
+  const far = 64 * 20 + 9; // in block 20: 5 whole blocks, and 10 keys of its own
+  const keys = 5 * 64 + 10 + (far + 1) / 16 / 2;
+  const at = (depth: number, cost: ModelCost) => decodeWork(cost, { steps: 1, depth, sequences: 2 });
+  const sparseCost = { ...cost, sparse };
+  expect(at(far, sparseCost).bytes).toBeCloseTo(2688 + 320 + 2 * cost.kvBytes * keys);
+  expect(at(far, sparseCost).flop).toBeCloseTo(2 * (2 * (1344 + 160) + cost.attentionFlop * keys));
+  expect(at(300, sparseCost)).toEqual(at(300, cost));
+  expect(at(498, sparseCost)).toEqual(at(498, cost));
+  expect(at(499, sparseCost).bytes).toBeLessThan(at(499, cost).bytes);
+});
