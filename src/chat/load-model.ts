@@ -12,8 +12,10 @@ import {
 } from "../native/binding.ts";
 import { publicError, withPublicErrors } from "../native/error-table.ts";
 import { chooseContextLength } from "./context-length.ts";
-import { LocalModel, type Model } from "./model.ts";
+import { LocalModel } from "./local-model.ts";
+import type { Model } from "./model.ts";
 import { withTokenizer } from "./model-memory.ts";
+import { checkOptions } from "./option-checks.ts";
 import { ChatTemplate } from "./template.ts";
 
 /** How far loading is. `open`: headers and tokenizer, in steps; `load`: weights, in bytes. */
@@ -73,6 +75,10 @@ export interface LoadOptions {
  */
 export async function loadModel(reference: string, options: LoadOptions = {}): Promise<Model> {
   const start = performance.now();
+  if (typeof reference !== "string" || reference === "") {
+    throw new OptionError("model", "a path or a name", reference);
+  }
+  checkOptions(options);
   const { signal, onProgress = () => {} } = options;
   const place = placeOf(options);
   refuseAborted(signal);
@@ -132,6 +138,7 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
       ...choice,
       memory: withTokenizer(choice.memory, tokenizer.vocabSize),
       hasThinking: template.hasThinking,
+      hasTools: template.hasTools,
       loadMs,
       notices: sparse.notice === undefined ? [] : [sparse.notice],
     },
