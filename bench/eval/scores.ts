@@ -9,7 +9,7 @@ export interface Score {
   /** Percent right. */
   readonly percent: number;
   readonly items: number;
-  /** Where the row is of needles. */
+  /** Where the row is of needles: the length to the nearest power of two, the depth to the nearest quarter. */
   readonly needle?: Needle;
 }
 
@@ -27,7 +27,8 @@ export function scores(asked: readonly Asked[], rules: Rules): Score[] {
   >();
   for (const { item, answer, expected, leftOut } of asked) {
     for (const mark of marks(item, answer, expected, rules)) {
-      const { split, needle } = item;
+      const { split } = item;
+      const needle = item.needle && rounded(item.needle);
       const key = JSON.stringify([mark.row, split, needle]);
       const sum = found.get(key) ?? { mark, split, right: 0, items: 0, ...(needle && { needle }) };
       sum.right += mark.right && leftOut === undefined ? 1 : 0;
@@ -42,6 +43,10 @@ export function scores(asked: readonly Asked[], rules: Rules): Score[] {
     items,
     ...(needle && { needle }),
   }));
+}
+
+function rounded({ tokens, depth, keys }: Needle): Needle {
+  return { tokens: 2 ** Math.round(Math.log2(tokens)), depth: Math.round(4 * depth) / 4, keys };
 }
 
 /** Rows by split, then needles by length and keys with a column for each depth. */

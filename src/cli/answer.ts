@@ -40,7 +40,7 @@ export async function showAnswer(
   }
 }
 
-/** `get_weather {"city":"Paris"}`: a call that the model asks for, and that nobody makes here. */
+/** `call: get_weather {"city":"Paris"}`: one that the model asks for and nobody makes here. */
 function callLine({ name, arguments: given }: ToolCall): string {
   return `call: ${name} ${JSON.stringify(given)}`;
 }

@@ -110,12 +110,17 @@ test("scores are percentages by row and split, what was left out is wrong", () =
     { item: item({}), answer: answerOf("b"), expected: answer },
     { item: item({ split: "seen" }), answer, expected: answer, leftOut: "It does not fit." },
     { item: item({ suite: "needle", needle }), answer, expected: answer },
+    {
+      item: item({ suite: "needle", needle: { tokens: 300, depth: 0.4, keys: 4 } }),
+      answer: answerOf(""),
+      expected: answer,
+    },
   ];
   const found = scores(asked, "report");
   expect(found).toEqual([
     { row: "chat", split: "held", percent: 50, items: 2 },
     { row: "chat", split: "seen", percent: 0, items: 1 },
-    { row: "needle", split: "held", percent: 100, items: 1, needle },
+    { row: "needle", split: "held", percent: 50, items: 2, needle },
   ]);
   expect(tables(found)).toEqual([
     "| | held | seen |",
@@ -124,7 +129,7 @@ test("scores are percentages by row and split, what was left out is wrong", () =
     "",
     "| needle, tokens | keys | split | all depths | at 50 % |",
     "| ---: | ---: | --- | ---: | ---: |",
-    "| 256 | 4 | held | 100.0 (1) | 100.0 (1) |",
+    "| 256 | 4 | held | 50.0 (2) | 50.0 (2) |",
   ]);
 });
 
