@@ -67,8 +67,8 @@ export interface LoadOptions {
 /**
  * Loads a model: opens its files, plans its memory, then reads its weights. MINICPM_CPU forces an instruction set.
  *
- * @param reference a folder with config.json, safetensors and tokenizer.json, a .gguf file, or the name of one in
- *   $MINICPM_MODELS or among this package's models ("nano")
+ * @param reference a folder with config.json, safetensors and tokenizer.json, a .gguf file, the name of one in
+ *   $MINICPM_MODELS or among this package's models ("nano"), or ORG/NAME of one in the Hugging Face cache
  * @throws ModelNotFoundError, CheckpointError, UnsupportedError, OptionError, AddonNotFoundError, DeviceError
  * @throws OutOfMemoryError before any weight is read, where the model does not fit.
  * @throws AbortError when `signal` fires; what was loaded by then is freed.
