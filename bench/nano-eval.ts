@@ -4,7 +4,8 @@
  * Usage: node bench/run.mjs bench/nano-eval.ts [MODEL] [ITEMS.jsonl...] [--out FILE] [--answers FILE] [--kv-type f32|f16]
  *                                              [--sessions N] [--history text|apart] [--max-tokens N]
  * MODEL is nano, ITEMS are models/nano/eval/*.jsonl where none are named. Prints markdown tables; `--out` writes them to
- * FILE.md and the numbers to FILE.json, `--answers` every answer as a JSON line. Items in a file named handed-over.jsonl
+ * FILE.md and the numbers to FILE.json, `--answers` every answer as a JSON line. Earlier answers of a conversation have
+ * the tokens that the model itself would write, see `history` in bench/eval/ask.ts. Items in a file named handed-over.jsonl
  * are judged by the rules and with the limits of nano's first form, all others by those of the MiniCPM4 report
  * (bench/eval/rules.ts).
  */
@@ -15,7 +16,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { loadModel, type Model } from "../src/index.ts";
 import { openModel } from "../src/model/load.ts";
-import { type Asked, type AskOptions, ask } from "./eval/ask.ts";
+import { type Asked, type AskOptions, ask, beginsApart } from "./eval/ask.ts";
 import { readItems } from "./eval/items.ts";
 import { marks, type Rules } from "./eval/rules.ts";
 import { type Score, scores, tables } from "./eval/scores.ts";
@@ -87,7 +88,7 @@ async function evaluate(model: Model, file: string): Promise<FileReport> {
   const rules: Rules = handedOver ? "handed-over" : "report";
   const options: AskOptions = {
     sessions,
-    history: history ?? (handedOver ? "apart" : "text"),
+    history: history ?? ((await beginsApart(model, items)) ? "apart" : "text"),
     maxTokens: ({ suite }, expected) =>
       handedOver ? (suite === "needle" ? 40 : expected.length + 10) : mostTokens,
     onAnswer: (done) => {

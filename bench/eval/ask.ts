@@ -70,6 +70,17 @@ async function askOne(
   }
 }
 
+/**
+ * Whether the model begins an answer as a text of its own, with a space, so that the answers a session holds are encoded
+ * apart from their prompts. Asked with the first item that has no earlier answer.
+ */
+export async function beginsApart(model: Model, items: readonly EvalItem[]): Promise<boolean> {
+  const item = items.find(({ messages }) => messages.every(({ role }) => role !== "assistant"));
+  if (!item) return false;
+  const { tokens } = await model.chat(item.messages, { temperature: 0, maxTokens: 1 });
+  return model.tokenizer.decode(tokens, { continued: true }).startsWith(" ");
+}
+
 /** A transcript whose answers are encoded each by itself. */
 function apart({ tokenizer }: Model, template: ChatTemplate, { messages, tools }: EvalItem): Transcript {
   const transcript = new Transcript(tokenizer);

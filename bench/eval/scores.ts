@@ -9,7 +9,7 @@ export interface Score {
   /** Percent right. */
   readonly percent: number;
   readonly items: number;
-  /** Where the row is of needles: the length to the nearest power of two, the depth to the nearest quarter. */
+  /** Where the row is of needles: the length to the nearest 256 tokens. */
   readonly needle?: Needle;
 }
 
@@ -46,7 +46,7 @@ export function scores(asked: readonly Asked[], rules: Rules): Score[] {
 }
 
 function rounded({ tokens, depth, keys }: Needle): Needle {
-  return { tokens: 2 ** Math.round(Math.log2(tokens)), depth: Math.round(4 * depth) / 4, keys };
+  return { tokens: 256 * Math.max(1, Math.round(tokens / 256)), depth, keys };
 }
 
 /** Rows by split, then needles by length and keys with a column for each depth. */
@@ -88,7 +88,7 @@ function needleTable(all: readonly Score[]): string[] {
       const mine = all.filter(
         (score) => score.split === split && needle(score).tokens === tokens && needle(score).keys === keys,
       );
-      const cells = depths.map((depth) => cell(mine.filter((score) => needle(score).depth === depth)));
+      const cells = depths.map((depth) => percentOf(mine.filter((score) => needle(score).depth === depth)));
       return `| ${tokens} | ${keys} | ${split} | ${cell(mine)} | ${cells.join(" | ")} |`;
     }),
   ];
@@ -96,10 +96,16 @@ function needleTable(all: readonly Score[]): string[] {
 
 /** `94.1 (17)`: percent and number of items. */
 function cell(some: readonly Score[]): string {
-  const items = some.reduce((sum, score) => sum + score.items, 0);
-  if (items === 0) return "";
-  const percent = some.reduce((sum, score) => sum + score.percent * score.items, 0) / items;
-  return `${percent.toFixed(1)} (${items})`;
+  return some.length === 0 ? "" : `${percentOf(some)} (${itemsOf(some)})`;
+}
+
+function percentOf(some: readonly Score[]): string {
+  const right = some.reduce((sum, score) => sum + score.percent * score.items, 0);
+  return some.length === 0 ? "" : (right / itemsOf(some)).toFixed(1);
+}
+
+function itemsOf(some: readonly Score[]): number {
+  return some.reduce((sum, score) => sum + score.items, 0);
 }
 
 function distinct<Value>(values: readonly Value[]): Value[] {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ask } from "../../bench/eval/ask.ts";
+import { ask, beginsApart } from "../../bench/eval/ask.ts";
 import { type EvalItem, readItems } from "../../bench/eval/items.ts";
 import { type Answer, marks, type Rules } from "../../bench/eval/rules.ts";
 import { scores, tables } from "../../bench/eval/scores.ts";
@@ -111,7 +111,7 @@ test("scores are percentages by row and split, what was left out is wrong", () =
     { item: item({ split: "seen" }), answer, expected: answer, leftOut: "It does not fit." },
     { item: item({ suite: "needle", needle }), answer, expected: answer },
     {
-      item: item({ suite: "needle", needle: { tokens: 300, depth: 0.4, keys: 4 } }),
+      item: item({ suite: "needle", needle: { tokens: 300, depth: 0.5, keys: 4 } }),
       answer: answerOf(""),
       expected: answer,
     },
@@ -129,7 +129,7 @@ test("scores are percentages by row and split, what was left out is wrong", () =
     "",
     "| needle, tokens | keys | split | all depths | at 50 % |",
     "| ---: | ---: | --- | ---: | ---: |",
-    "| 256 | 4 | held | 50.0 (2) | 50.0 (2) |",
+    "| 256 | 4 | held | 50.0 (2) | 50.0 |",
   ]);
 });
 
@@ -159,6 +159,7 @@ testNeeding([addonPath()], "npm run build:native")(
       itemOf({ messages: [france, paris, { role: "user", content: "Thanks" }] }),
       itemOf({ messages: [{ role: "user", content: "word ".repeat(400) }] }),
     ];
+    expect(await beginsApart(model, items)).toBe(true); // nano's first form was trained so
     for (const history of ["text", "apart"] as const) {
       const asked = await ask(model, items, { sessions: 2, history, maxTokens: () => 24 });
       expect(asked.map(({ item }) => item)).toEqual(items);
