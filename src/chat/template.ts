@@ -2,6 +2,7 @@ import { Template } from "@huggingface/jinja";
 import { CheckpointError, TemplateError, UnsupportedError } from "../errors.ts";
 import type { TemplatePiece, Tokenizer } from "../model/tokenizer.ts";
 import { checkTools, type ToolDefinition } from "../tools/tool.ts";
+import { withCallsAsText } from "./call-text.ts";
 import { chatMl } from "./chat-ml.ts";
 import { TextGuard } from "./guarded-text.ts";
 import { checkMessages, type Message } from "./message.ts";
@@ -40,6 +41,7 @@ export class ChatTemplate {
   readonly hasThinking: boolean;
   /** Whether it tells the model what it may call. */
   readonly hasTools: boolean;
+  readonly #writesCalls: boolean;
   readonly #template: Template;
   readonly #tokenizer: Tokenizer;
   readonly #tokens: Readonly<Record<string, string>>;
@@ -48,6 +50,7 @@ export class ChatTemplate {
   constructor(tokenizer: Tokenizer, { source = chatMl, file, tokens }: ChatTemplateOptions) {
     this.hasThinking = source.includes("enable_thinking");
     this.hasTools = /\btools\b/.test(source);
+    this.#writesCalls = /\btool_calls\b/.test(source);
     this.#tokenizer = tokenizer;
     this.#tokens = tokens;
     try {
@@ -93,7 +96,9 @@ export class ChatTemplate {
     }
     const roles = messages.map(({ role }) => role);
     const given = {
-      messages: messages.map(templateMessage),
+      messages: messages.map((message) =>
+        templateMessage(this.#writesCalls ? message : withCallsAsText(message)),
+      ),
       ...(tools.length > 0 && { tools: tools.map((tool) => ({ type: "function", function: tool })) }),
     };
     const guard = new TextGuard(

@@ -80,6 +80,19 @@ test("special tokens spelled in a message stay text", () => {
   expect(tiny.tokenizer.decode(tokens, { special: true })).toContain(attack.content);
 });
 
+test("calls are text where the template has no place for them", () => {
+  const calls = [{ name: "f", arguments: { a: [1, { b: "x" }], c: null } }];
+  const messages: Message[] = [
+    hi,
+    { role: "assistant", content: "Ok.", calls },
+    { role: "tool", content: "5" },
+  ];
+  expect(rendered(templateOf(), messages)).toContain(
+    '<|im_start|>assistant\n<|tool_call_start|>\n```python\nf(a=[1, {"b": "x"}],c=null)\n```\n<|tool_call_end|>\nOk.' +
+      "<|im_end|>\n<|im_start|>tool\n5<|im_end|>\n",
+  );
+});
+
 test("bos comes first, once, whether tokenizer or template writes it", () => {
   const count = (template: ChatTemplate) => {
     const { tokens } = template.encode([hi], { addGenerationPrompt: true });
