@@ -93,6 +93,7 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
     source: opened.chatTemplate,
     file: opened.path,
     tokens: opened.templateTokens,
+    toolsAsText: /^minicpm/i.test(opened.config.architecture),
   });
   onProgress({ phase: "open", done: 1, total: 1 });
 

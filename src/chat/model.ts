@@ -35,7 +35,7 @@ export interface ModelInfo {
   readonly memory: ModelMemory;
   /** The chat template can turn thinking on and off. */
   readonly hasThinking: boolean;
-  /** The chat template can tell the model what it may call. */
+  /** The model can be told what it may call: by its chat template, or as MiniCPM models are. */
   readonly hasTools: boolean;
   /** Milliseconds that loading took. */
   readonly loadMs: number;

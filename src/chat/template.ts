@@ -7,6 +7,7 @@ import { chatMl } from "./chat-ml.ts";
 import { TextGuard } from "./guarded-text.ts";
 import { checkMessages, type Message } from "./message.ts";
 import { openedThought } from "./thinking.ts";
+import { withToolsAsText } from "./tool-prompt.ts";
 import { Transcript } from "./transcript.ts";
 
 export interface ChatTemplateOptions {
@@ -16,6 +17,8 @@ export interface ChatTemplateOptions {
   readonly file: string;
   /** `bos_token`, `eos_token` and the like, as the template sees them. */
   readonly tokens: Readonly<Record<string, string>>;
+  /** Tools go into the system message, in MiniCPM4's form, where the template has no place for them. Default false. */
+  readonly toolsAsText?: boolean;
 }
 
 export interface RenderOptions {
@@ -39,17 +42,23 @@ export interface Prompt {
 export class ChatTemplate {
   /** Whether thinking can be turned on and off. */
   readonly hasThinking: boolean;
-  /** Whether it tells the model what it may call. */
+  /** Whether the model can be told what it may call. */
   readonly hasTools: boolean;
+  /** The template itself does. */
+  readonly #writesTools: boolean;
   readonly #writesCalls: boolean;
   readonly #template: Template;
   readonly #tokenizer: Tokenizer;
   readonly #tokens: Readonly<Record<string, string>>;
 
   /** @throws CheckpointError if the source is no template. */
-  constructor(tokenizer: Tokenizer, { source = chatMl, file, tokens }: ChatTemplateOptions) {
+  constructor(
+    tokenizer: Tokenizer,
+    { source = chatMl, file, tokens, toolsAsText = false }: ChatTemplateOptions,
+  ) {
     this.hasThinking = source.includes("enable_thinking");
-    this.hasTools = /\btools\b/.test(source);
+    this.#writesTools = /\btools\b/.test(source);
+    this.hasTools = this.#writesTools || toolsAsText;
     this.#writesCalls = /\btool_calls\b/.test(source);
     this.#tokenizer = tokenizer;
     this.#tokens = tokens;
@@ -94,9 +103,10 @@ export class ChatTemplate {
         "It has no place for them: describe them in a system message, or take a model whose template has `tools`.",
       );
     }
-    const roles = messages.map(({ role }) => role);
+    const told = tools.length > 0 && !this.#writesTools ? withToolsAsText(messages, tools) : messages;
+    const roles = told.map(({ role }) => role);
     const given = {
-      messages: messages.map((message) =>
+      messages: told.map((message) =>
         templateMessage(this.#writesCalls ? message : withCallsAsText(message)),
       ),
       ...(tools.length > 0 && { tools: tools.map((tool) => ({ type: "function", function: tool })) }),
