@@ -2,7 +2,7 @@
  * How well a model answers evaluation items (bench/eval/): greedy, by this engine.
  *
  * Usage: node bench/run.mjs bench/nano-eval.ts [MODEL] [ITEMS.jsonl...] [--out FILE] [--answers FILE] [--kv-type f32|f16]
- *                                              [--sessions N] [--history text|apart] [--max-tokens N]
+ *                        [--sparse auto|on|off] [--sessions N] [--history text|apart] [--max-tokens N]
  * MODEL is nano, ITEMS are models/nano/eval/*.jsonl where none are named. Prints markdown tables; `--out` writes them to
  * FILE.md and the numbers to FILE.json, `--answers` every answer as a JSON line. Earlier answers of a conversation have
  * the tokens that the model itself would write, see `history` in bench/eval/ask.ts. Items in a file named handed-over.jsonl
@@ -33,24 +33,26 @@ interface FileReport {
 
 const usage =
   "usage: node bench/run.mjs bench/nano-eval.ts [MODEL] [ITEMS.jsonl...] [--out FILE] [--answers FILE] " +
-  "[--kv-type f32|f16] [--sessions N] [--history text|apart] [--max-tokens N]";
+  "[--kv-type f32|f16] [--sparse auto|on|off] [--sessions N] [--history text|apart] [--max-tokens N]";
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     out: { type: "string" },
     answers: { type: "string" },
     "kv-type": { type: "string", default: "f32" },
+    sparse: { type: "string", default: "auto" },
     sessions: { type: "string", default: "32" },
     history: { type: "string" },
     "max-tokens": { type: "string", default: "256" },
   },
 });
-const { "kv-type": kvType } = values;
+const { "kv-type": kvType, sparse } = values;
 const history = values.history as AskOptions["history"] | undefined;
 const sessions = Number(values.sessions);
 const mostTokens = Number(values["max-tokens"]);
 if (
   (kvType !== "f32" && kvType !== "f16") ||
+  (sparse !== "auto" && sparse !== "on" && sparse !== "off") ||
   !["text", "apart", undefined].includes(history) ||
   ![sessions, mostTokens].every((number) => Number.isInteger(number) && number > 0)
 ) {
@@ -60,7 +62,7 @@ if (
 
 const [reference = "nano", ...named] = positionals;
 const files = named.length > 0 ? named : ownItems();
-const model = await loadModel(reference, { kvType });
+const model = await loadModel(reference, { kvType, sparse });
 const reports: FileReport[] = [];
 const answers: string[] = [];
 try {
@@ -69,10 +71,14 @@ try {
   await model.close();
 }
 
-const { name, isa, threads } = model.info;
+const { name, isa, threads, sparse: attention } = model.info;
 const weights = weightsHash(reference);
-const summary = { model: name, weights, kvType, isa, threads, greedy: true, files: reports };
-const markdown = [`# ${name}`, "", `Weights sha256 ${weights.slice(0, 16)}, KV ${kvType}, ${isa}, greedy.`]
+const summary = { model: name, weights, kvType, attention, isa, threads, greedy: true, files: reports };
+const markdown = [
+  `# ${name}`,
+  "",
+  `Weights sha256 ${weights.slice(0, 16)}, KV ${kvType}, ${isa}, greedy; attention: ${attention}.`,
+]
   .concat(reports.flatMap(section))
   .join("\n");
 console.log(markdown);

@@ -39,6 +39,7 @@ test("ORG/NAME is looked for in the Hugging Face cache too: what main stands for
   writeFileSync(join(shelf, folder, "refs/main"), "aaa\n");
   expect(findModel("org/name.v2").path).toBe(old);
   expect(() => findModel("org/other")).toThrow(`${join(cache, "models--org--other")} (not there)`);
+  expect(() => findModel("org/other")).toThrow("Fetch it (hf download org/other), or give a folder");
 });
 
 test("a folder with one .gguf is a model, with several the file must be named", () => {
