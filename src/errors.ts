@@ -38,7 +38,8 @@ export class ModelNotFoundError extends MiniCpmError {
   ) {
     super(
       `There is no model "${model}". Looked at: ${searched.join(", ")}. ` +
-        "Give a folder with config.json and model.safetensors, or a .gguf file.",
+        (/^[\w-][\w.-]*\/[\w.-]+$/.test(model) ? `Fetch it (hf download ${model}), or give` : "Give") +
+        " a folder with config.json and model.safetensors, or a .gguf file.",
     );
   }
 }

@@ -12,8 +12,10 @@ export type {
   ReadResult,
 } from "./chat/model.ts";
 export type { ModelMemory } from "./chat/model-memory.ts";
+export type { MalformedCall } from "./chat/python-calls.ts";
 export type { FinishReason, Result, Stats, TokenLogprob, Usage } from "./chat/result.ts";
 export type { Session, SessionOptions } from "./chat/session.ts";
 export type { SamplingOptions } from "./engine/sampling.ts";
 export * from "./errors.ts";
 export type { CacheStatus, MemoryPlan } from "./native/binding.ts";
+export type { JsonValue, ToolCall, ToolDefinition } from "./tools/tool.ts";

@@ -21,8 +21,9 @@ export interface Voice {
 
 export interface Question {
   readonly prompt: Int32Array;
-  /** See ReplyOptions; `none` is a completion, whose text goes on from the prompt's. */
-  readonly thinking: "none" | "possible" | "opened";
+  /** See ReplyOptions; `plain` is a completion, whose text goes on from the prompt's. */
+  readonly plain?: boolean;
+  readonly openedThought?: string | undefined;
   readonly options: GenerateOptions;
 }
 
@@ -35,19 +36,20 @@ export interface Question {
 export async function answer(
   voice: Voice,
   sequence: Sequence,
-  { prompt, thinking, options }: Question,
+  { prompt, plain = false, openedThought, options }: Question,
   emit: (event: GenerationEvent) => void,
   signal: AbortSignal,
 ): Promise<Result> {
   const { tokenizer } = voice;
   const sampling = nativeSampling(options, voice.defaults, voice.vocabSize);
   const stopTokens = options.ignoreEos ? new Int32Array() : voice.stopTokens;
-  const continued = thinking === "none" && prompt.some((token) => !tokenizer.isSpecial(token));
+  const continued = plain && prompt.some((token) => !tokenizer.isSpecial(token));
   const reply = new Reply({
     decoder: () => tokenizer.decodeStream({ continued }),
     stopTokens: new Set(stopTokens),
     stop: options.stop ?? [],
-    thinking,
+    plain,
+    openedThought,
   });
   const stopwatch = new Stopwatch();
   let cached = 0;
@@ -56,6 +58,8 @@ export async function answer(
   const result = (reason: FinishReason): Result => ({
     text: reply.text,
     ...(reply.thinking !== "" && { thinking: reply.thinking }),
+    calls: reply.calls,
+    ...(reply.malformedCalls.length > 0 && { malformedCalls: reply.malformedCalls }),
     tokens: reply.tokens,
     finishReason: reason,
     seed: sampling.seed <= Number.MAX_SAFE_INTEGER ? Number(sampling.seed) : sampling.seed,
@@ -95,7 +99,7 @@ export async function answer(
     const kept = prompt.length + reply.tokens.length;
     if (sequence.length > kept) sequence.truncate(kept);
   }
-  return result(finishReason);
+  return result(finishReason === "stop" && reply.calls.length > 0 ? "calls" : finishReason);
 }
 
 /** The model's own limit as far as it fits; undefined: no limit but the context. */

@@ -1,11 +1,12 @@
+import type { ReplyPiece } from "./reply-output.ts";
 import type { Result } from "./result.ts";
 
-/** What happens during a run, in order: prefill progress, then thinking and text, then one finish. */
+/** What happens during a run, in order: prefill progress, then thinking, text and calls, then one finish. */
 export type GenerationEvent =
   /** Tokens of the prompt: `done` (cached ones included) of `total`. */
   | { readonly type: "prefill"; readonly done: number; readonly total: number; readonly cached: number }
-  | { readonly type: "thinking"; readonly delta: string }
-  | { readonly type: "text"; readonly delta: string }
+  /** Thinking and text as they come, a call when it is complete. */
+  | ReplyPiece
   | { readonly type: "finish"; readonly result: Result };
 
 /**

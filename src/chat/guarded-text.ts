@@ -2,7 +2,7 @@ import { OptionError } from "../errors.ts";
 import type { TemplatePiece } from "../model/tokenizer.ts";
 
 /**
- * Keeps message text apart from template text while a template puts them together as strings: where a message spells
+ * Keeps text of messages and tools apart from template text while a template puts them together as strings: where a message spells
  * a special token, two marks are put around it, and found again in what the template rendered. All other text is as it
  * was, so that templates can trim, split and compare it.
  */
@@ -15,17 +15,30 @@ export class TextGuard {
 
   /**
    * @param specials what special tokens look like
-   * @param texts all message text; the marks are characters that are in none of it
+   * @param values everything that is to be guarded; the marks are characters that are in none of it
    */
-  constructor(specials: readonly string[], texts: readonly string[]) {
+  constructor(specials: readonly string[], values: unknown) {
     this.#specials = [...specials].sort((a, b) => b.length - a.length);
     const literals = this.#specials.map((special) => special.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
     this.#pattern = new RegExp(literals.join("|") || "(?!)", "g");
-    [this.#open, this.#close] = unusedCharacters(texts);
+    [this.#open, this.#close] = unusedCharacters(values);
   }
 
-  /** The text with its special tokens marked, and the beginning of one at its end: what follows might complete it. */
-  guard(text: string): string {
+  /**
+   * The value with special tokens marked in all of its texts, names of fields included, and the beginning of one at a
+   * text's end: what follows might complete it.
+   */
+  guard<Value>(value: Value): Value;
+  guard(value: unknown): unknown {
+    if (typeof value === "string") return this.#guardText(value);
+    if (Array.isArray(value)) return value.map((item) => this.guard(item));
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([name, field]) => [this.#guardText(name), this.guard(field)]),
+    );
+  }
+
+  #guardText(text: string): string {
     let guarded = "";
     let start = 0;
     for (const { 0: special, index } of text.matchAll(this.#pattern)) {
@@ -38,9 +51,13 @@ export class TextGuard {
   /** The rendered text without marks, cut where trust changes. */
   pieces(rendered: string): TemplatePiece[] {
     const pieces: TemplatePiece[] = [];
-    for (const [index, part] of rendered.split(this.#open).entries()) {
-      const [marked = "", ...after] = index === 0 ? ["", part] : part.split(this.#close);
-      pieces.push({ text: marked, trusted: false }, { text: after.join(""), trusted: true });
+    const marked = [this.#open, this.#close].reduce(
+      (text, mark) => text.replaceAll(escapedMark(mark), mark), // tojson(ensure_ascii=True) wrote it
+      rendered,
+    );
+    for (const [index, part] of marked.split(this.#open).entries()) {
+      const [guarded = "", ...after] = index === 0 ? ["", part] : part.split(this.#close);
+      pieces.push({ text: guarded, trusted: false }, { text: after.join(""), trusted: true });
     }
     return pieces.filter(({ text }) => text !== "");
   }
@@ -61,14 +78,28 @@ export class TextGuard {
   }
 }
 
-/** Two private-use characters that are in none of the texts. */
-function unusedCharacters(texts: readonly string[]): [string, string] {
+/** Two private-use characters that are in none of the texts, spelled out or escaped. @throws OptionError */
+function unusedCharacters(values: unknown): [string, string] {
+  const texts = jsonOf(values);
   const unused: string[] = [];
   for (let code = 0xe000; code < 0xf900 && unused.length < 2; code++) {
     const character = String.fromCharCode(code);
-    if (!texts.some((text) => text.includes(character))) unused.push(character);
+    if (!texts.includes(character) && !texts.includes(escapedMark(character))) unused.push(character);
   }
   const [open, close] = unused;
   if (open && close) return [open, close];
   throw new OptionError("messages", "texts that leave two private-use characters unused", "all of them");
+}
+
+function escapedMark(mark: string): string {
+  return `\\u${mark.charCodeAt(0).toString(16)}`;
+}
+
+function jsonOf(values: unknown): string {
+  try {
+    return JSON.stringify(values);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new OptionError("messages and tools", "values that JSON can write", reason);
+  }
 }

@@ -12,8 +12,10 @@ import {
 } from "../native/binding.ts";
 import { publicError, withPublicErrors } from "../native/error-table.ts";
 import { chooseContextLength } from "./context-length.ts";
-import { LocalModel, type Model } from "./model.ts";
+import { LocalModel } from "./local-model.ts";
+import type { Model } from "./model.ts";
 import { withTokenizer } from "./model-memory.ts";
+import { checkOptions } from "./option-checks.ts";
 import { ChatTemplate } from "./template.ts";
 
 /** How far loading is. `open`: headers and tokenizer, in steps; `load`: weights, in bytes. */
@@ -65,14 +67,18 @@ export interface LoadOptions {
 /**
  * Loads a model: opens its files, plans its memory, then reads its weights. MINICPM_CPU forces an instruction set.
  *
- * @param reference a folder with config.json, safetensors and tokenizer.json, a .gguf file, or the name of one in
- *   $MINICPM_MODELS or among this package's models ("nano")
+ * @param reference a folder with config.json, safetensors and tokenizer.json, a .gguf file, the name of one in
+ *   $MINICPM_MODELS or among this package's models ("nano"), or ORG/NAME of one in the Hugging Face cache
  * @throws ModelNotFoundError, CheckpointError, UnsupportedError, OptionError, AddonNotFoundError, DeviceError
  * @throws OutOfMemoryError before any weight is read, where the model does not fit.
  * @throws AbortError when `signal` fires; what was loaded by then is freed.
  */
 export async function loadModel(reference: string, options: LoadOptions = {}): Promise<Model> {
   const start = performance.now();
+  if (typeof reference !== "string" || reference === "") {
+    throw new OptionError("model", "a path or a name", reference);
+  }
+  checkOptions(options);
   const { signal, onProgress = () => {} } = options;
   const place = placeOf(options);
   refuseAborted(signal);
@@ -87,6 +93,7 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
     source: opened.chatTemplate,
     file: opened.path,
     tokens: opened.templateTokens,
+    toolsAsText: /^minicpm/i.test(opened.config.architecture),
   });
   onProgress({ phase: "open", done: 1, total: 1 });
 
@@ -132,6 +139,7 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
       ...choice,
       memory: withTokenizer(choice.memory, tokenizer.vocabSize),
       hasThinking: template.hasThinking,
+      hasTools: template.hasTools,
       loadMs,
       notices: sparse.notice === undefined ? [] : [sparse.notice],
     },

@@ -1,7 +1,11 @@
 import type { TokenEvent } from "../native/binding.ts";
+import type { ToolCall } from "../tools/tool.ts";
+import { type CallPiece, CallSplitter } from "./call-splitter.ts";
+import type { MalformedCall } from "./python-calls.ts";
+import { type Piece, ReplyOutput, type ReplyPiece } from "./reply-output.ts";
 import type { TokenLogprob } from "./result.ts";
 import { StopMatcher } from "./stop-matcher.ts";
-import { type ReplyPiece, ThinkingSplitter } from "./thinking.ts";
+import { type ThinkingPiece, ThinkingSplitter } from "./thinking.ts";
 
 /** Turns tokens into text as they come; gives only whole characters. */
 export interface TokenDecoder {
@@ -16,8 +20,10 @@ export interface ReplyOptions {
   /** Tokens that end the answer and are no part of it. */
   readonly stopTokens: ReadonlySet<number>;
   readonly stop: readonly string[];
-  /** Whether thoughts are told from text: no; yes; yes, and the prompt has opened one. */
-  readonly thinking: "none" | "possible" | "opened";
+  /** Everything is text: thoughts and calls too. */
+  readonly plain?: boolean | undefined;
+  /** The tag that ends a thought which the prompt has opened. */
+  readonly openedThought?: string | undefined;
 }
 
 /** An answer while it is made: tokens in, pieces of text out, cut before a stop text. */
@@ -26,22 +32,23 @@ export class Reply {
   readonly #decoder: TokenDecoder;
   readonly #stop: StopMatcher;
   readonly #thoughts: ThinkingSplitter | undefined;
+  readonly #callSplitter: CallSplitter | undefined;
   readonly #tokens: number[] = [];
   readonly #logprobs: TokenLogprob[] = [];
-  /** Everything the tokens say: thoughts, their tags, a stop text. */
+  readonly #output: ReplyOutput;
+  /** Everything the tokens say: thoughts, calls, their tags, a stop text. */
   #decoded = "";
   /** A stop token came. */
   #ended = false;
-  #text = "";
-  #thinking = "";
 
   constructor(options: ReplyOptions) {
     this.#options = options;
     this.#decoder = options.decoder();
     this.#stop = new StopMatcher(options.stop);
-    if (options.thinking !== "none") {
-      this.#thoughts = new ThinkingSplitter({ opened: options.thinking === "opened" });
-    }
+    this.#output = new ReplyOutput({ plain: Boolean(options.plain) });
+    if (options.plain) return;
+    this.#thoughts = new ThinkingSplitter(options.openedThought);
+    this.#callSplitter = new CallSplitter();
   }
 
   /** A stop text came up: the answer is complete, further tokens are ignored. */
@@ -50,11 +57,20 @@ export class Reply {
   }
 
   get text(): string {
-    return this.#text;
+    return this.#output.text;
   }
 
   get thinking(): string {
-    return this.#thinking;
+    return this.#output.thinking;
+  }
+
+  get calls(): readonly ToolCall[] {
+    return this.#output.calls;
+  }
+
+  /** What stands where a call should be and is none; it is in the text too. */
+  get malformedCalls(): readonly MalformedCall[] {
+    return this.#output.malformedCalls;
   }
 
   /** The answer's tokens. With a stop text, those that are wholly before it. */
@@ -73,7 +89,7 @@ export class Reply {
 
   /** Takes tokens; returns what they add to the answer. */
   push(event: TokenEvent): ReplyPiece[] {
-    const pieces: ReplyPiece[] = [];
+    const pieces: Piece[] = [];
     for (const [index, token] of event.tokens.entries()) {
       if (this.stopped) break;
       this.#ended = this.#options.stopTokens.has(token);
@@ -83,51 +99,52 @@ export class Reply {
       pieces.push(...this.#split(this.#decoder.push(token)));
     }
     if (this.stopped) this.#dropOvershoot();
-    return this.#keep(pieces);
+    return this.#output.add(pieces, { final: this.stopped });
   }
 
   /** No more tokens come: returns what was held back. */
   end(): ReplyPiece[] {
     if (this.stopped) return [];
-    const pieces = [...this.#split(this.#decoder.end()), ...this.#limit(this.#thoughts?.end() ?? [])];
+    const pieces = this.#split(this.#decoder.end());
+    const last = this.#thoughts?.end() ?? [];
+    pieces.push(...last.flatMap((piece) => this.#splitCalls(piece)));
+    pieces.push(...(this.#callSplitter?.end() ?? []).flatMap((piece) => this.#limit(piece)));
     if (this.stopped) this.#dropOvershoot();
     else pieces.push({ type: "text", delta: this.#stop.end() });
-    return this.#keep(pieces);
+    return this.#output.add(pieces, { final: true });
   }
 
-  #split(delta: string): ReplyPiece[] {
+  #split(delta: string): Piece[] {
     this.#decoded += delta;
-    return this.#limit(this.#thoughts ? this.#thoughts.push(delta) : [{ type: "text", delta }]);
+    const pieces = this.#thoughts?.push(delta) ?? [{ type: "text", delta } as const];
+    return pieces.flatMap((piece) => this.#splitCalls(piece));
   }
 
-  /** Stop texts count in the text only. */
-  #limit(pieces: ReplyPiece[]): ReplyPiece[] {
-    return pieces.map((piece) =>
-      piece.type === "text" ? { type: "text", delta: this.#stop.push(piece.delta) } : piece,
-    );
+  #splitCalls(piece: ThinkingPiece): Piece[] {
+    if (piece.type === "thinking") return [piece];
+    const pieces = this.#callSplitter?.push(piece.delta) ?? [{ type: "text", delta: piece.delta } as const];
+    return pieces.flatMap((part) => this.#limit(part));
   }
 
-  /** Adds the pieces up, and joins neighbours of one type. */
-  #keep(pieces: ReplyPiece[]): ReplyPiece[] {
-    const joined: ReplyPiece[] = [];
-    for (const { type, delta } of pieces) {
-      if (delta === "") continue;
-      if (type === "text") this.#text += delta;
-      else this.#thinking += delta;
-      const last = joined.at(-1);
-      if (last?.type === type) joined[joined.length - 1] = { type, delta: last.delta + delta };
-      else joined.push({ type, delta });
-    }
-    return joined;
+  /** Stop texts count in the text only, and not across calls. */
+  #limit(piece: CallPiece): Piece[] {
+    if (this.stopped) return [];
+    if (piece.type === "text") return [{ type: "text", delta: this.#stop.push(piece.delta) }];
+    return [{ type: "text", delta: this.#stop.end() }, piece];
   }
 
   /** Drops the tokens of the stop text, and one that has a part of it. */
   #dropOvershoot(): void {
-    const kept = this.#decoded.slice(0, (this.#thoughts?.textStart ?? 0) + this.#stop.passed);
+    const kept = this.#decoded.slice(0, this.#textPosition(this.#stop.passed));
     while (this.#tokens.length > 0 && !kept.startsWith(this.#decode())) {
       this.#tokens.pop();
       this.#logprobs.pop();
     }
+  }
+
+  /** Where in everything decoded the text's character `index` stands. */
+  #textPosition(index: number): number {
+    return (this.#thoughts?.textStart ?? 0) + (this.#callSplitter?.positionOf(index) ?? index);
   }
 
   #decode(): string {

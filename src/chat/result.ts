@@ -1,8 +1,12 @@
+import type { ToolCall } from "../tools/tool.ts";
+import type { MalformedCall } from "./python-calls.ts";
+
 /**
- * Why an answer ended. `stop`: the model ended it, or a stop text came up. `length`: maxTokens were made, or the
- * context is full. `aborted`: only in an AbortError's `partial`.
+ * Why an answer ended. `stop`: the model ended it, or a stop text came up. `calls`: so too, and it has `calls` that wait
+ * for their results. `length`: maxTokens were made, or the context is full. `aborted`: only in an AbortError's
+ * `partial`.
  */
-export type FinishReason = "stop" | "length" | "aborted";
+export type FinishReason = "stop" | "calls" | "length" | "aborted";
 
 /** Tokens of one answer. */
 export interface Usage {
@@ -38,10 +42,14 @@ export interface TokenLogprob {
 
 /** An answer. */
 export interface Result {
-  /** The answer without its thinking, stop text and special tokens. */
+  /** The answer without its thinking, calls, stop text and special tokens. */
   readonly text: string;
   /** What the model thought before it answered, if it did. */
   readonly thinking?: string;
+  /** What the model calls, in its order. The caller decides; no call is made here. */
+  readonly calls: readonly ToolCall[];
+  /** What stands where a call should be and is none, with the reason; it is in `text` too. Absent without any. */
+  readonly malformedCalls?: readonly MalformedCall[];
   /** The answer's tokens, thinking included, end-of-sequence token left out. */
   readonly tokens: Int32Array;
   readonly finishReason: FinishReason;

@@ -1,21 +1,15 @@
-import type { Sequence } from "../engine/sequence.ts";
-import { Turns } from "../engine/turns.ts";
-import { OptionError, StateError } from "../errors.ts";
-import { answer, type Voice } from "./answer.ts";
+import type { ToolDefinition } from "../tools/tool.ts";
 import type { GenerateOptions } from "./generate-options.ts";
-import type { Generation, GenerationEvent } from "./generation.ts";
-import { checkMessages, type Message } from "./message.ts";
-import type { Result } from "./result.ts";
-import { Runs } from "./runs.ts";
-import { type SavedSession, writeSavedSession } from "./saved-session.ts";
-import type { ChatTemplate } from "./template.ts";
-import { Transcript } from "./transcript.ts";
+import type { Generation } from "./generation.ts";
+import type { Message } from "./message.ts";
 
 export interface SessionOptions {
   /** Instructions that stand before the conversation: a first message of role "system". */
   readonly system?: string | undefined;
   /** A conversation to go on with. */
   readonly messages?: readonly Message[] | undefined;
+  /** What the model may call, in every answer. Saved sessions are loaded with theirs given anew. Default: nothing. */
+  readonly tools?: readonly ToolDefinition[] | undefined;
   /** Tokens this session can hold, at most the model's. Default: the model's. */
   readonly contextLength?: number | undefined;
 }
@@ -23,15 +17,16 @@ export interface SessionOptions {
 /** A conversation that remembers: its messages, and the keys and values of their tokens. */
 export interface Session extends AsyncDisposable {
   /**
-   * Adds a message and answers it; a second send while one runs waits for its turn.
+   * Adds a message, or several such as the results of an answer's calls, and answers; a second send while one runs
+   * waits for its turn.
    *
    * The message and its answer are remembered when the answer is complete. A send that fails or is aborted leaves no
    * trace in `messages`, as if it had not been made; what was made of the answer is in the AbortError.
    *
    * The run rejects with ContextOverflowError, before any work, if the conversation does not fit.
    */
-  send(input: string | Message, options?: GenerateOptions): Generation;
-  /** The conversation, the system message first if there is one. */
+  send(input: string | Message | readonly Message[], options?: GenerateOptions): Generation;
+  /** The conversation, the system message first if there is one: a copy. */
   readonly messages: readonly Message[];
   /** Tokens that the conversation takes; during a run, those held so far. */
   readonly contextUsed: number;
@@ -60,205 +55,4 @@ export interface Session extends AsyncDisposable {
   save(path: string): Promise<void>;
   /** Aborts what runs and frees the memory. A second call does nothing. */
   close(): Promise<void>;
-}
-
-/** What a session knows of the model it is of. */
-export interface SessionHome {
-  readonly model: string;
-  readonly fingerprint: string;
-  /** The sessions that are not closed. */
-  readonly open: Set<SequenceSession>;
-}
-
-/** A Session on a sequence of its own. */
-export class SequenceSession implements Session {
-  readonly #voice: Voice;
-  readonly #template: ChatTemplate;
-  readonly #sequence: Sequence;
-  readonly #turns = new Turns();
-  readonly #runs = new Runs();
-  readonly #home: SessionHome;
-  #transcript: Transcript;
-  #messages: readonly Message[] = [];
-  /** Tokens that #messages take; undefined until counted. */
-  #used: number | undefined = 0;
-  #closed: Promise<void> | undefined;
-
-  /** Owns the sequence from here on; is in the home's `open` until closed. @throws OptionError for messages that are none. */
-  constructor(
-    voice: Voice,
-    template: ChatTemplate,
-    sequence: Sequence,
-    { system, messages = [] }: SessionOptions,
-    home: SessionHome,
-  ) {
-    this.#voice = voice;
-    this.#template = template;
-    this.#sequence = sequence;
-    this.#home = home;
-    this.#transcript = new Transcript(voice.tokenizer);
-    if (system !== undefined && messages[0]?.role === "system") {
-      throw new OptionError("system", "left out where messages begin with a system message", system);
-    }
-    this.#remember([...systemMessages(system), ...messages]);
-    home.open.add(this);
-  }
-
-  get messages(): readonly Message[] {
-    return this.#messages;
-  }
-
-  get contextLength(): number {
-    return this.#sequence.capacity;
-  }
-
-  get contextUsed(): number {
-    if (this.#turns.busy) return this.#sequence.length;
-    this.#used ??= this.#count();
-    return this.#used;
-  }
-
-  send(input: string | Message, options: GenerateOptions = {}): Generation {
-    const message: Message = typeof input === "string" ? { role: "user", content: input } : input;
-    return this.#runs.start(
-      (emit, signal) => this.#turns.take(() => this.#answer(message, options, emit, signal), signal),
-      options.signal,
-    );
-  }
-
-  setSystem(system: string | undefined): void {
-    this.#remember([...systemMessages(system), ...this.#idle().slice(this.#systemLength)]);
-  }
-
-  undo(): readonly Message[] {
-    const start = this.#idle().findLastIndex(({ role }) => role === "user");
-    return this.#remove(start < 0 ? this.#messages.length : start, this.#messages.length);
-  }
-
-  dropOldest(turns: number): readonly Message[] {
-    if (!(Number.isInteger(turns) && turns > 0)) throw new OptionError("turns", "an integer above 0", turns);
-    const starts = this.#idle().flatMap(({ role }, index) => (role === "user" ? [index] : []));
-    return this.#remove(this.#systemLength, starts[turns] ?? this.#messages.length);
-  }
-
-  reset(): void {
-    this.#remember(this.#idle().slice(0, this.#systemLength));
-  }
-
-  fork(): Session {
-    const messages = this.#idle();
-    const sequence = this.#sequence.fork();
-    const session = new SequenceSession(this.#voice, this.#template, sequence, { messages }, this.#home);
-    session.#transcript = this.#transcript.copy();
-    return session;
-  }
-
-  save(path: string): Promise<void> {
-    return this.#turns.take(async () => {
-      this.#refuseClosed();
-      const session: SavedSession = {
-        model: this.#home.model,
-        fingerprint: this.#home.fingerprint,
-        contextLength: this.contextLength,
-        messages: this.#messages,
-        transcript: this.#transcript.saved(),
-        tokens: [...this.#sequence.tokens()],
-      };
-      await writeSavedSession(path, session, (folder, previous) => this.#sequence.save(folder, previous));
-    }, new AbortController().signal);
-  }
-
-  /**
-   * Goes on where a saved session ended. Holds its tokens afterwards, read from `folder` but for the last few, where
-   * they were computed by the same model and settings.
-   */
-  async resume(
-    { transcript, fingerprint, tokens, folder }: SavedSession & { readonly folder: string },
-    onProgress: (done: number, cached: number) => void,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    this.#transcript = Transcript.restored(this.#voice.tokenizer, transcript);
-    const { vocabSize } = this.#voice;
-    const known = fingerprint === this.#home.fingerprint && tokens.every((token) => token < vocabSize);
-    if (!known || tokens.length === 0 || tokens.length > this.contextLength) return;
-    await this.#sequence.prefill(Int32Array.from(tokens), onProgress, { folder, signal });
-  }
-
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #answer(
-    message: Message,
-    options: GenerateOptions,
-    emit: (event: GenerationEvent) => void,
-    signal: AbortSignal,
-  ): Promise<Result> {
-    this.#refuseClosed();
-    const messages = [...this.#messages, message];
-    const render = { addGenerationPrompt: true, thinking: options.thinking };
-    const prompt = this.#template.encode(messages, render, this.#transcript);
-    const thinking = prompt.opensThought ? "opened" : "possible";
-    const question = { prompt: prompt.tokens, thinking, options } as const;
-    const result = await answer(this.#voice, this.#sequence, question, emit, signal);
-    this.#remember([...messages, replyMessage(result)], this.#sequence.length);
-    // Thoughts are left out of later turns, and a stop text of the answer: then it is not what the tokens say.
-    const whole = this.#voice.tokenizer.decode(result.tokens) === result.text;
-    if (whole && result.thinking === undefined) this.#transcript.add(prompt, result);
-    return result;
-  }
-
-  /** The messages, if they may be changed now. */
-  #idle(): readonly Message[] {
-    this.#refuseClosed();
-    if (this.#turns.busy)
-      throw new StateError("A send of this session runs or waits: await or abort it first.");
-    return this.#messages;
-  }
-
-  #refuseClosed(): void {
-    if (this.#closed) throw new StateError("The session is closed.");
-  }
-
-  get #systemLength(): number {
-    return this.#messages[0]?.role === "system" ? 1 : 0;
-  }
-
-  #remember(messages: readonly Message[], used?: number): void {
-    if (messages.length > 0) checkMessages(messages);
-    this.#messages = messages;
-    this.#used = used;
-  }
-
-  #remove(start: number, end: number): readonly Message[] {
-    const removed = this.#messages.slice(start, end);
-    if (removed.length > 0) this.#remember([...this.#messages.slice(0, start), ...this.#messages.slice(end)]);
-    return removed;
-  }
-
-  #count(): number {
-    if (this.#messages.length === 0) return 0;
-    const render = { addGenerationPrompt: false };
-    return this.#template.encode(this.#messages, render, this.#transcript).tokens.length;
-  }
-
-  async #close(): Promise<void> {
-    await this.#runs.abort();
-    this.#sequence.dispose();
-    this.#home.open.delete(this);
-  }
-}
-
-function systemMessages(system: string | undefined): Message[] {
-  return system === undefined ? [] : [{ role: "system", content: system }];
-}
-
-/** What the model said, as templates want it in later turns. */
-function replyMessage({ text, thinking }: Result): Message {
-  return { role: "assistant", content: text, ...(thinking !== undefined && { thinking }) };
 }

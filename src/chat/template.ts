@@ -1,10 +1,13 @@
 import { Template } from "@huggingface/jinja";
-import { CheckpointError, TemplateError } from "../errors.ts";
+import { CheckpointError, TemplateError, UnsupportedError } from "../errors.ts";
 import type { TemplatePiece, Tokenizer } from "../model/tokenizer.ts";
+import { checkTools, type ToolDefinition } from "../tools/tool.ts";
+import { withCallsAsText } from "./call-text.ts";
 import { chatMl } from "./chat-ml.ts";
 import { TextGuard } from "./guarded-text.ts";
 import { checkMessages, type Message } from "./message.ts";
-import { thinkStart } from "./thinking.ts";
+import { openedThought } from "./thinking.ts";
+import { withToolsAsText } from "./tool-prompt.ts";
 import { Transcript } from "./transcript.ts";
 
 export interface ChatTemplateOptions {
@@ -14,6 +17,8 @@ export interface ChatTemplateOptions {
   readonly file: string;
   /** `bos_token`, `eos_token` and the like, as the template sees them. */
   readonly tokens: Readonly<Record<string, string>>;
+  /** Tools go into the system message, in MiniCPM4's form, where the template has no place for them. Default false. */
+  readonly toolsAsText?: boolean;
 }
 
 export interface RenderOptions {
@@ -21,27 +26,40 @@ export interface RenderOptions {
   readonly addGenerationPrompt: boolean;
   /** Think before answering, where the template has the choice; absent: its own default. */
   readonly thinking?: boolean | undefined;
+  /** What the model may call. */
+  readonly tools?: readonly ToolDefinition[] | undefined;
 }
 
 /** Messages as the tokens that the model was trained to read. */
 export interface Prompt {
   readonly text: string;
   readonly tokens: Int32Array;
-  /** The prompt ends with `<think>`: the answer begins inside a thought. */
-  readonly opensThought: boolean;
+  /** The tag that ends a thought which the prompt opens at its end, such as `</think>`: the answer begins inside. */
+  readonly openedThought: string | undefined;
 }
 
 /** The model's chat template, in Jinja: messages -> prompt. */
 export class ChatTemplate {
   /** Whether thinking can be turned on and off. */
   readonly hasThinking: boolean;
+  /** Whether the model can be told what it may call. */
+  readonly hasTools: boolean;
+  /** The template itself does. */
+  readonly #writesTools: boolean;
+  readonly #writesCalls: boolean;
   readonly #template: Template;
   readonly #tokenizer: Tokenizer;
   readonly #tokens: Readonly<Record<string, string>>;
 
   /** @throws CheckpointError if the source is no template. */
-  constructor(tokenizer: Tokenizer, { source = chatMl, file, tokens }: ChatTemplateOptions) {
+  constructor(
+    tokenizer: Tokenizer,
+    { source = chatMl, file, tokens, toolsAsText = false }: ChatTemplateOptions,
+  ) {
     this.hasThinking = source.includes("enable_thinking");
+    this.#writesTools = /\btools\b/.test(source);
+    this.hasTools = this.#writesTools || toolsAsText;
+    this.#writesCalls = /\btool_calls\b/.test(source);
     this.#tokenizer = tokenizer;
     this.#tokens = tokens;
     try {
@@ -55,7 +73,8 @@ export class ChatTemplate {
    * The prompt of a conversation. Special tokens come from the template alone; bos comes first where the tokenizer or
    * the template wants it, once. Answers that `transcript` remembers keep the tokens they were made of.
    *
-   * @throws OptionError for what is no message, TemplateError where the template refuses them.
+   * @throws OptionError for what is no message or tool, TemplateError where the template refuses them,
+   *   UnsupportedError for tools where the template has no place for them.
    */
   encode(
     messages: readonly Message[],
@@ -67,24 +86,39 @@ export class ChatTemplate {
     return {
       text,
       tokens: transcript.encode(pieces),
-      opensThought: options.addGenerationPrompt && text.trimEnd().endsWith(thinkStart),
+      openedThought: options.addGenerationPrompt ? openedThought(text) : undefined,
     };
   }
 
   /** The prompt's text, special tokens of messages apart from the template's own. Throws as `encode`. */
-  render(messages: readonly Message[], { addGenerationPrompt, thinking }: RenderOptions): TemplatePiece[] {
+  render(
+    messages: readonly Message[],
+    { addGenerationPrompt, thinking, tools = [] }: RenderOptions,
+  ): TemplatePiece[] {
     checkMessages(messages);
-    const texts = messages.flatMap((message) => [message.content, message.thinking ?? ""]);
+    checkTools(tools);
+    if (tools.length > 0 && !this.hasTools) {
+      throw new UnsupportedError(
+        "Tools with this model's chat template",
+        "It has no place for them: describe them in a system message, or take a model whose template has `tools`.",
+      );
+    }
+    const told = tools.length > 0 && !this.#writesTools ? withToolsAsText(messages, tools) : messages;
+    const roles = told.map(({ role }) => role);
+    const given = {
+      messages: told.map((message) =>
+        templateMessage(this.#writesCalls ? message : withCallsAsText(message)),
+      ),
+      ...(tools.length > 0 && { tools: tools.map((tool) => ({ type: "function", function: tool })) }),
+    };
     const guard = new TextGuard(
       this.#tokenizer.addedTokens.map(({ content }) => content),
-      texts,
+      given,
     );
+    const guarded = guard.guard(given);
     const rendered = this.#render({
-      messages: messages.map((message) => ({
-        role: message.role,
-        content: guard.guard(message.content),
-        ...(message.thinking !== undefined && { reasoning_content: guard.guard(message.thinking) }),
-      })),
+      ...guarded,
+      messages: guarded.messages.map((message, index) => ({ ...message, role: roles[index] })),
       add_generation_prompt: addGenerationPrompt,
       ...(thinking !== undefined && { enable_thinking: thinking }),
     });
@@ -99,6 +133,22 @@ export class ChatTemplate {
       throw new TemplateError(reasonOf(cause), { cause });
     }
   }
+}
+
+/** A message as templates know it; MiniCPM4's says `thought` where others say `reasoning_content`. */
+function templateMessage({ content, thinking, calls = [], callId }: Message): Record<string, unknown> {
+  return {
+    content,
+    ...(thinking !== undefined && { reasoning_content: thinking, thought: thinking }),
+    ...(calls.length > 0 && {
+      tool_calls: calls.map(({ id, name, arguments: given }) => ({
+        type: "function",
+        ...(id !== undefined && { id }),
+        function: { name, arguments: given },
+      })),
+    }),
+    ...(callId !== undefined && { tool_call_id: callId }),
+  };
 }
 
 function reasonOf(error: unknown): string {

@@ -1,16 +1,24 @@
 import { StopMatcher } from "./stop-matcher.ts";
 
-export const thinkStart = "<think>";
-export const thinkEnd = "</think>";
+/** The tags around a thought: MiniCPM4.1's and many other models', and MiniCPM4's beside tool calls. */
+const tags = [
+  { start: "<think>", end: "</think>" },
+  { start: "<|thought_start|>", end: "<|thought_end|>" },
+] as const;
 
-/** A piece of a reply: thought or said. */
-export interface ReplyPiece {
-  readonly type: "thinking" | "text";
-  readonly delta: string;
+/** The tag that closes the thought which a prompt opens at its end; undefined where it opens none. */
+export function openedThought(prompt: string): string | undefined {
+  const text = prompt.trimEnd();
+  return tags.find(({ start }) => text.endsWith(start))?.end;
 }
 
+/** A piece of a reply: thought or said. */
+export type ThinkingPiece =
+  | { readonly type: "thinking"; readonly delta: string }
+  | { readonly type: "text"; readonly delta: string };
+
 /**
- * Splits a reply that is still arriving into what the model thought, `<think>...</think>` at its start, and what it
+ * Splits a reply that is still arriving into what the model thought, between tags at its start, and what it
  * says. White space around both parts is left out where there is a thought; without one the text is passed as it is.
  */
 export class ThinkingSplitter {
@@ -18,13 +26,14 @@ export class ThinkingSplitter {
   /** Not passed on yet: the start of the reply, or white space that may end the thought. */
   #held = "";
   #thought = false;
-  readonly #end = new StopMatcher([thinkEnd]);
+  #end: StopMatcher;
   #seen = 0;
   #textStart = 0;
 
-  /** @param opened the prompt ends with `<think>`, so that the reply begins inside. */
-  constructor({ opened }: { readonly opened: boolean }) {
-    this.#state = opened ? "thinking" : "start";
+  /** @param opened the tag that ends a thought which the prompt has opened: the reply begins inside. */
+  constructor(opened?: string) {
+    this.#state = opened === undefined ? "start" : "thinking";
+    this.#end = new StopMatcher([opened ?? tags[0].end]);
   }
 
   /** Characters of the reply before its text; meaningful once there is text. */
@@ -32,9 +41,9 @@ export class ThinkingSplitter {
     return this.#textStart;
   }
 
-  push(piece: string): ReplyPiece[] {
+  push(piece: string): ThinkingPiece[] {
     this.#seen += piece.length;
-    const pieces: ReplyPiece[] = [];
+    const pieces: ThinkingPiece[] = [];
     let rest = piece;
     if (this.#state === "start") rest = this.#start(rest);
     if (this.#state === "thinking") rest = this.#think(rest, pieces);
@@ -44,36 +53,38 @@ export class ThinkingSplitter {
   }
 
   /** No more comes: returns what was held back. */
-  end(): ReplyPiece[] {
-    const pieces: ReplyPiece[] = [];
+  end(): ThinkingPiece[] {
+    const pieces: ThinkingPiece[] = [];
     if (this.#state === "start" && this.#held !== "") pieces.push({ type: "text", delta: this.#held });
     if (this.#state === "thinking") this.#passThought(this.#end.end(), pieces);
     return pieces;
   }
 
-  /** Waits until it is clear whether the reply begins with `<think>`; returns what comes after that is clear. */
+  /** Waits until it is clear whether the reply begins with a tag; returns what comes after that is clear. */
   #start(piece: string): string {
     this.#held += piece;
     const reply = this.#held.trimStart();
-    if (reply.length < thinkStart.length && thinkStart.startsWith(reply)) return "";
+    if (tags.some(({ start }) => reply.length < start.length && start.startsWith(reply))) return "";
     const rest = this.#held;
     this.#held = "";
-    if (reply.startsWith(thinkStart)) {
+    const tag = tags.find(({ start }) => reply.startsWith(start));
+    if (tag) {
       this.#state = "thinking";
-      return reply.slice(thinkStart.length);
+      this.#end = new StopMatcher([tag.end]);
+      return reply.slice(tag.start.length);
     }
     this.#state = "text";
     return rest;
   }
 
-  #think(piece: string, pieces: ReplyPiece[]): string {
+  #think(piece: string, pieces: ThinkingPiece[]): string {
     this.#passThought(this.#end.push(piece), pieces);
     if (!this.#end.matched) return "";
     this.#state = "gap";
     return this.#end.rest;
   }
 
-  #passThought(text: string, pieces: ReplyPiece[]): void {
+  #passThought(text: string, pieces: ThinkingPiece[]): void {
     const all = this.#thought ? this.#held + text : text.trimStart();
     const delta = all.trimEnd();
     this.#held = all.slice(delta.length);

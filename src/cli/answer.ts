@@ -1,5 +1,5 @@
 /** Shows one run as it goes: text on stdout, thinking and prefill progress on stderr; or every event as a JSON line. */
-import type { Generation, Result } from "../index.ts";
+import type { Generation, Result, ToolCall } from "../index.ts";
 import { formatSpeed, formatTokens } from "./quantities.ts";
 import { prefillStatus } from "./status-line.ts";
 import type { Terminal } from "./terminal.ts";
@@ -28,6 +28,7 @@ export async function showAnswer(
       if (json) terminal.json(event);
       else if (event.type === "thinking") terminal.thinking(event.delta);
       else if (event.type === "text") terminal.answer(event.delta);
+      else if (event.type === "call") terminal.notice(callLine(event.call));
     }
     const result = await generation;
     terminal.endAnswer();
@@ -37,6 +38,11 @@ export async function showAnswer(
     terminal.status.clear();
     terminal.endAnswer();
   }
+}
+
+/** `call: get_weather {"city":"Paris"}`: one that the model asks for and nobody makes here. */
+function callLine({ name, arguments: given }: ToolCall): string {
+  return `call: ${name} ${JSON.stringify(given)}`;
 }
 
 /** "ctx 3.1K/32K · 41 tok/s": what stands below an answer on a terminal. */

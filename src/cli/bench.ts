@@ -6,7 +6,7 @@ import { csvHeader, csvRow, markdownHeader, markdownRow, type Row, rowOf } from 
 import { findShape, knownShapes, writeShape } from "../bench/shape.ts";
 import { type WorkloadLists, workloadName, workloads } from "../bench/workload.ts";
 import { addOutputOptions, applyOutputOptions, guarded, type OutputOptions } from "./command-options.ts";
-import { nanoPath } from "./default-model.ts";
+import { chosenModel, defaultModelHelp, modelHelp } from "./default-model.ts";
 import { UsageError } from "./failure.ts";
 import { interruptible } from "./interrupt.ts";
 import { escaped } from "./printable.ts";
@@ -40,7 +40,7 @@ export function addBenchCommand(program: Command, terminal: Terminal): void {
         "limit: memory bandwidth or float32 multiply-adds, whichever binds, measured in turns with it. One warm-up " +
         "run of each test does not count.",
     )
-    .argument("[model]", "a folder or .gguf file, or a name in models/ (nano, where no shape is given)");
+    .argument("[model]", `${modelHelp} (without --shape, ${defaultModelHelp})`);
   addMeasureOptions(command);
   addWhereOptions(command);
   addOutputOptions(command, "the same as -o json, errors too");
@@ -142,7 +142,7 @@ async function openModel(
     kvType,
     onProgress: (done: number, all: number) => show("loading", done, all),
   };
-  if (options.shape === undefined) return loadBenchModel(reference ?? nanoPath, load);
+  if (options.shape === undefined) return loadBenchModel((await chosenModel(reference, terminal)).path, load);
 
   const shape = findShape(options.shape);
   const folder = await writeShape(shape, {

@@ -13,6 +13,7 @@ import {
   generateOptions,
   loadOptions,
 } from "./command-options.ts";
+import { defaultModelHelp, modelHelp } from "./default-model.ts";
 import { withDocuments } from "./documents.ts";
 import { exitCodes, UsageError } from "./failure.ts";
 import { cacheFolder, lastChatFolder } from "./folders.ts";
@@ -42,16 +43,13 @@ export function addChatCommand(program: Command, terminal: Terminal): void {
       "Talk with a model. On a terminal, /help lists the commands. From a pipe or file, each line is a message and " +
         '""" begins and ends one of several lines; `-p -` takes the whole input as one.',
     )
-    .argument(
-      "[model]",
-      "a folder or .gguf file, or a name in models/ (default: the nano that comes with this)",
-    )
+    .argument("[model]", `${modelHelp} (${defaultModelHelp})`)
     .option("-p, --prompt <text>", 'answer this and leave; "-" reads it from stdin')
     .option("-s, --system <text>", "instructions that stand before the conversation")
     .option("--with <file...>", "documents to talk about, put before the instructions (MODEL goes before)")
     .option("--resume [folder]", "go on with the last chat, or with one that /save has kept")
     .option("--no-cache", "neither read nor write keys and values in the cache folder")
-    .option("--no-history", "keep neither the typed messages nor this chat");
+    .option("--no-history", "keep neither the typed messages nor this chat nor which model it was");
   addOutputOptions(command, "every event as a JSON line");
   addGenerateOptions(addLoadOptions(command));
   command.action(async (model: string | undefined, options: ChatOptions) => {
@@ -79,7 +77,7 @@ async function chat(reference: string | undefined, given: ChatOptions, terminal:
   }
   await using model = await loadAloud(
     reference,
-    { ...loadOptions(options), verbose: options.verbose },
+    { ...loadOptions(options), verbose: options.verbose, keep: options.history },
     terminal,
   );
   const session =

@@ -10,6 +10,7 @@ import {
   generateOptions,
   loadOptions,
 } from "./command-options.ts";
+import { modelHelp } from "./default-model.ts";
 import { interruptible } from "./interrupt.ts";
 import { loadAloud } from "./load-aloud.ts";
 import { readStdin } from "./stdin.ts";
@@ -20,7 +21,7 @@ export function addCompleteCommand(program: Command, terminal: Terminal): void {
     .command("complete")
     .summary("go on with a text")
     .description("Go on with a text as it is, without a chat template. Prints only what is new.")
-    .argument("<model>", "a folder or .gguf file, or a name in models/")
+    .argument("<model>", modelHelp)
     .argument("[text]", 'the text; from stdin where absent or "-"');
   addOutputOptions(command, "every event as a JSON line");
   addGenerateOptions(addLoadOptions(command));

@@ -11,7 +11,12 @@ export function cacheFolder(env: Environment = process.env): string {
 
 /** The chat that `--resume` goes on with: `$XDG_STATE_HOME/minicpm/last-chat`, by default under `~/.local/state`. */
 export function lastChatFolder(env: Environment = process.env): string {
-  return join(base(env.XDG_STATE_HOME, join(".local", "state")), "minicpm", "last-chat");
+  return stateFile("last-chat", env);
+}
+
+/** `$XDG_STATE_HOME/minicpm/NAME`, by default under `~/.local/state`. */
+export function stateFile(name: string, env: Environment = process.env): string {
+  return join(base(env.XDG_STATE_HOME, join(".local", "state")), "minicpm", name);
 }
 
 function base(given: string | undefined, below: string): string {

@@ -1,15 +1,13 @@
 /** Messages typed in earlier chats, one JSON string a line, in the user's state folder. */
 import { appendFileSync, chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname } from "node:path";
+import { stateFile } from "./folders.ts";
 
 const longest = 1000;
 
 /** `$XDG_STATE_HOME/minicpm/history`, by default under `~/.local/state` (XDG base directory specification). */
 export function historyPath(env: Readonly<Record<string, string | undefined>> = process.env): string {
-  const state = env.XDG_STATE_HOME;
-  const base = state && isAbsolute(state) ? state : join(homedir(), ".local", "state");
-  return join(base, "minicpm", "history");
+  return stateFile("history", env);
 }
 
 export class History {

@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { openModel } from "../model/load.ts";
 import { addOutputOptions, applyOutputOptions, type OutputOptions } from "./command-options.ts";
+import { chosenModel, defaultModelHelp, modelHelp } from "./default-model.ts";
 import { type MemoryRow, memoryByContext } from "./memory-table.ts";
 import { type ModelReport, modelReport } from "./model-report.ts";
 import { escaped } from "./printable.ts";
@@ -18,12 +19,12 @@ export function addInspectCommand(program: Command, terminal: Terminal): void {
     .command("inspect")
     .summary("show what a model is and the memory it takes")
     .description("Show a model's numbers, tensors and memory by context length. Reads headers only.")
-    .argument("<model>", "a folder or .gguf file, or a name in models/");
+    .argument("[model]", `${modelHelp} (${defaultModelHelp})`);
   addKvType(command);
   addOutputOptions(command, "one JSON object");
-  command.action((reference: string, options: InspectOptions) => {
+  command.action(async (reference: string | undefined, options: InspectOptions) => {
     applyOutputOptions(terminal, options);
-    const checkpoint = openModel(reference);
+    const checkpoint = openModel((await chosenModel(reference, terminal)).path);
     const report = modelReport(checkpoint);
     const memory = memoryByContext(checkpoint, options.kvType);
     if (options.json) {

@@ -1,22 +1,25 @@
 /** Loads a model for a command, with progress on the status line and what is worth knowing as notices. */
 import { type LoadOptions, loadModel, type Model, type ModelInfo } from "../index.ts";
-import { nanoNotice, nanoPath } from "./default-model.ts";
+import { chosenModel } from "./default-model.ts";
+import { keepLastModel } from "./last-model.ts";
 import { formatBytes, formatDuration, formatTokens } from "./quantities.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface LoadAloudOptions extends LoadOptions {
   readonly verbose?: boolean | undefined;
+  /** The model becomes the one used last. Default true. */
+  readonly keep?: boolean | undefined;
 }
 
-/** @param reference a path or name, or undefined for the package's own nano. */
+/** @param reference a path or name, or undefined for the default model. */
 export async function loadAloud(
   reference: string | undefined,
-  { verbose, ...options }: LoadAloudOptions,
+  { verbose, keep = true, ...options }: LoadAloudOptions,
   terminal: Terminal,
 ): Promise<Model> {
-  if (reference === undefined) terminal.notice(nanoNotice);
+  const choice = await chosenModel(reference, terminal);
   try {
-    const model = await loadModel(reference ?? nanoPath, {
+    const model = await loadModel(choice.path, {
       ...options,
       onProgress: ({ phase, done, total }) => {
         const percent = total > 0 ? Math.floor((100 * done) / total) : 0;
@@ -24,6 +27,7 @@ export async function loadAloud(
       },
     });
     terminal.status.clear();
+    if (keep && choice.keep) keepLastModel(model.info.path);
     for (const notice of loadNotices(model.info, options)) terminal.notice(notice);
     if (verbose) terminal.notice(modelLine(model.info));
     return model;

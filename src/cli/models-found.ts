@@ -1,12 +1,12 @@
-/** Models on this machine, for doctor: the package's, $MINICPM_MODELS', and the Hugging Face cache's. */
+/** Models on this machine: the package's, $MINICPM_MODELS', and the Hugging Face cache's. */
 import { readdirSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { findModel } from "../model/find-model.ts";
-import { packageModels } from "./default-model.ts";
+import { cachedRepositories } from "../model/huggingface-cache.ts";
+import { packageModels } from "./package-models.ts";
 
 export interface FoundModel {
-  /** As a command takes it: a name where that is enough, else a path. */
+  /** As a command takes it: a name. */
   readonly reference: string;
   readonly format: string;
   readonly path: string;
@@ -15,33 +15,32 @@ export interface FoundModel {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export function modelsFound(env: Environment = process.env): FoundModel[] {
-  const shelves = [packageModels, ...(env.MINICPM_MODELS ? [env.MINICPM_MODELS] : [])];
-  const named = shelves.flatMap((shelf) =>
-    names(shelf).flatMap((name) => modelAt(join(shelf, name), name.replace(/\.gguf$/, ""))),
-  );
-  return [...named, ...cachedModels(huggingFaceCache(env))];
+  return [...modelsOn(packageModels), ...ownModelsFound(env)];
 }
 
-/** `$HF_HUB_CACHE`, else `$HF_HOME/hub`, else `~/.cache/huggingface/hub`, as Hugging Face's own tools do. */
-export function huggingFaceCache(env: Environment): string {
-  if (env.HF_HUB_CACHE) return env.HF_HUB_CACHE;
-  return join(env.HF_HOME || join(homedir(), ".cache", "huggingface"), "hub");
+/** Those that the user has put there: no package's. */
+export function ownModelsFound(env: Environment = process.env): FoundModel[] {
+  const shelf = env.MINICPM_MODELS;
+  const cached = cachedRepositories(env).flatMap((repository) => modelAt(repository, repository));
+  return [...(shelf ? modelsOn(shelf) : []), ...cached];
 }
 
-/** Snapshots of `models--ORG--NAME` folders that are models we can read. */
-function cachedModels(cache: string): FoundModel[] {
-  return names(cache)
-    .filter((name) => name.startsWith("models--"))
-    .flatMap((name) => {
-      const snapshots = join(cache, name, "snapshots");
-      return names(snapshots).flatMap((revision) => modelAt(join(snapshots, revision)));
-    });
+/** Models of a folder, and of folders in it that are none, as `ORG/NAME`. */
+function modelsOn(shelf: string): FoundModel[] {
+  return names(shelf).flatMap((name) => {
+    const reference = name.replace(/\.gguf$/, "");
+    const found = modelAt(join(shelf, name), reference);
+    if (found.length > 0) return found;
+    return names(join(shelf, name))
+      .filter((inner) => !inner.endsWith(".gguf"))
+      .flatMap((inner) => modelAt(join(shelf, name, inner), `${reference}/${inner}`));
+  });
 }
 
-function modelAt(path: string, reference = path): FoundModel[] {
+function modelAt(place: string, reference: string): FoundModel[] {
   try {
-    const found = findModel(path);
-    return [{ reference, format: found.format, path: found.path }];
+    const { format, path } = findModel(place);
+    return [{ reference, format, path }];
   } catch {
     return []; // no model, or a folder that may not be read
   }

@@ -8,6 +8,7 @@ import {
   loadOptions,
   type OutputOptions,
 } from "./command-options.ts";
+import { defaultModelHelp, modelHelp } from "./default-model.ts";
 import { withDocuments } from "./documents.ts";
 import { cacheFolder } from "./folders.ts";
 import { interruptible } from "./interrupt.ts";
@@ -28,7 +29,7 @@ export function addReadCommand(program: Command, terminal: Terminal): void {
         "answers at once. Their keys and values are kept in the cache folder (`minicpm cache ls`).",
     )
     .argument("<file...>", "UTF-8 texts")
-    .option("-m, --model <model>", "a folder or .gguf file, or a name in models/ (default: the nano)");
+    .option("-m, --model <model>", `${modelHelp} (${defaultModelHelp})`);
   addOutputOptions(command, "one JSON object: files, tokens, cached, folder");
   addLoadOptions(command);
   command.action(async (files: string[], options: ReadFlags) => {

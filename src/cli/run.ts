@@ -11,6 +11,7 @@ import {
   generateOptions,
   loadOptions,
 } from "./command-options.ts";
+import { modelHelp } from "./default-model.ts";
 import { exitCodes, UsageError } from "./failure.ts";
 import { interruptible } from "./interrupt.ts";
 import { loadAloud } from "./load-aloud.ts";
@@ -19,6 +20,8 @@ import type { Terminal } from "./terminal.ts";
 
 interface RunOptions extends AnswerOptions {
   readonly system?: string;
+  /** false: nothing of it is kept, not even which model it was. */
+  readonly history?: boolean;
 }
 
 export function addRunCommand(program: Command, terminal: Terminal): void {
@@ -29,7 +32,7 @@ export function addRunCommand(program: Command, terminal: Terminal): void {
       "Answer one prompt and leave. What comes through a pipe is put behind the prompt, after an empty line; " +
         'without a prompt, or with "-", it is the prompt.',
     )
-    .argument("<model>", "a folder or .gguf file, or a name in models/")
+    .argument("<model>", modelHelp)
     .argument("[prompt...]", "words of the prompt")
     .option("-s, --system <text>", "instructions that stand before the prompt");
   addOutputOptions(command, "every event as a JSON line");
@@ -51,7 +54,7 @@ export async function answerOnce(
   const messages: Message[] = [{ role: "user", content: prompt }];
   if (options.system !== undefined) messages.unshift({ role: "system", content: options.system });
   await interruptible(async (signal) => {
-    const load = { ...loadOptions(options), verbose: options.verbose, signal };
+    const load = { ...loadOptions(options), verbose: options.verbose, keep: options.history, signal };
     await using model = await loadAloud(reference, load, terminal);
     await showAnswer(model.chat(messages, { ...generateOptions(options), signal }), terminal, options);
   });

@@ -4,7 +4,7 @@
  */
 import type { GenerateOptions } from "../index.ts";
 
-export type Field = Exclude<keyof GenerateOptions, "signal">;
+export type Field = Exclude<keyof GenerateOptions, "signal" | "tools">;
 
 export interface Setting {
   readonly field: Field;

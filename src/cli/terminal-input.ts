@@ -38,6 +38,7 @@ export class TerminalInput extends PassThrough {
     this.options = options;
     source.on("data", this.receive);
     source.once("end", this.finish);
+    source.resume(); // another reader before this one may have paused it
   }
 
   /** Lets one line through. */

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { openModel } from "../model/load.ts";
 import { addOutputOptions, applyOutputOptions, type OutputOptions } from "./command-options.ts";
+import { modelHelp } from "./default-model.ts";
 import { escaped } from "./printable.ts";
 import { plural } from "./quantities.ts";
 import { readStdin } from "./stdin.ts";
@@ -18,7 +19,7 @@ export function addTokenizeCommand(program: Command, terminal: Terminal): void {
     .command("tokenize")
     .summary("show the tokens of a text")
     .description("Show the tokens of a text: id and piece, one a line.")
-    .argument("<model>", "a folder or .gguf file, or a name in models/")
+    .argument("<model>", modelHelp)
     .argument("[text]", 'the text; from stdin, every byte of it, where absent or "-"')
     .option("--special", "special tokens such as <|im_end|> count in the text")
     .option("--bos", "put the beginning-of-text token first, where the model wants one");

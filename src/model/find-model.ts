@@ -3,6 +3,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ModelNotFoundError } from "../errors.ts";
+import { cachedSnapshot } from "./huggingface-cache.ts";
 import { hasSafetensors } from "./safetensors.ts";
 
 /** A model on disk. */
@@ -19,7 +20,7 @@ const ownModels = fileURLToPath(new URL("../../models/", import.meta.url));
 
 /**
  * Finds `reference`: a folder with config.json and safetensors, a folder with one .gguf, a .gguf file, or the name of
- * such a folder or file in $MINICPM_MODELS or in this package's models/.
+ * such a folder or file in $MINICPM_MODELS or in this package's models/, or ORG/NAME in the Hugging Face cache.
  *
  * @throws ModelNotFoundError listing every place looked at.
  */
@@ -27,7 +28,7 @@ export function findModel(reference: string): ModelLocation {
   const searched: string[] = [];
   for (const place of places(reference)) {
     const found = modelAt(place);
-    if (typeof found === "object") return found;
+    if (typeof found === "object") return { ...found, name: nameOf(found) };
     searched.push(`${place} (${found})`);
   }
   throw new ModelNotFoundError(reference, searched);
@@ -38,7 +39,18 @@ function places(reference: string): string[] {
   const path = resolve(reference);
   if (isAbsolute(reference) || /^\.\.?([\\/]|$)/.test(reference)) return [path];
   const shelves = [process.env.MINICPM_MODELS, ownModels].filter((shelf) => shelf);
-  return [path, ...shelves.map((shelf) => join(shelf as string, reference))];
+  const cached = cachedSnapshot(reference);
+  return [
+    path,
+    ...shelves.map((shelf) => join(shelf as string, reference)),
+    ...(cached === undefined ? [] : [cached]),
+  ];
+}
+
+/** A snapshot in the Hugging Face cache is called as its repository, not by its revision. */
+function nameOf({ name, path }: ModelLocation): string {
+  const repository = /[\\/]models--(?:[^\\/]*--)?([^\\/]+)[\\/]snapshots[\\/][^\\/]+[\\/]?$/.exec(path)?.[1];
+  return repository ?? name;
 }
 
 /** The model at a path, or why there is none. */

@@ -75,16 +75,11 @@ function openTokenizer(
   // Only the Llama classes of Hugging Face read add_bos_token; all others leave it to tokenizer.json.
   const isLlama = settings?.string("tokenizer_class")?.startsWith("Llama");
   const addBos = isLlama ? settings?.boolean("add_bos_token") : undefined;
-  const tokenizer = new Tokenizer(path, requiredJson(folder, "tokenizer.json"), {
+  return new Tokenizer(path, requiredJson(folder, "tokenizer.json"), {
     bosToken: config.bosToken,
     eosTokens,
     addBos,
   });
-  if (tokenizer.vocabSize > config.vocabSize) {
-    const expected = `at most the ${config.vocabSize} tokens of the config`;
-    throw new CheckpointError(path, "", expected, `${tokenizer.vocabSize} tokens`);
-  }
-  return tokenizer;
 }
 
 /** The template inside tokenizer_config.json: a string, or a list of which `default` is taken. */

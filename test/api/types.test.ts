@@ -54,6 +54,8 @@ test("events are told apart by their type", () => {
       case "thinking":
       case "text":
         return event.delta;
+      case "call":
+        return event.call.name;
       case "finish":
         return event.result.finishReason;
     }

@@ -9,6 +9,7 @@ function resultOf(text: string): Result {
   return {
     text,
     tokens: new Int32Array(),
+    calls: [],
     finishReason: "stop",
     seed: 0,
     usage: { prompt: 1, cached: 0, completion: 0 },

@@ -151,6 +151,18 @@ test("a model that is not there is told with where we looked", async () => {
   await expect(loadModel("no-such-model")).rejects.toMatchObject({ code: "MODEL_NOT_FOUND" });
 });
 
+test.each([
+  [5, {}, "model"],
+  [null, {}, "model"],
+  [undefined, {}, "model"],
+  ["", {}, "model"],
+  ["tiny", null, "options"],
+  ["tiny", { signal: "stop" }, "signal"],
+])("loadModel(%j, %j) is refused by name", async (reference, options, option) => {
+  const loading = loadModel(reference as string, options as LoadOptions);
+  await expect(loading).rejects.toMatchObject({ code: "OPTION", option });
+});
+
 test("a signal that has fired opens nothing", async () => {
   const onProgress = vi.fn();
   const load = loadModel("tiny", { signal: AbortSignal.abort("late"), onProgress });

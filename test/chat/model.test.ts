@@ -6,6 +6,9 @@ import { answerTokens, scriptedModel, shown, tokenizer } from "./scripted-model.
 const hi: Message[] = [{ role: "user", content: "Hi" }];
 const prompt = "<s><|im_start|> user\nHi<|im_end|> \n<|im_start|> assistant\n";
 
+// biome-ignore lint/suspicious/noExplicitAny: what plain JavaScript may do
+type Loose = any;
+
 test("chat renders the messages, answers, and counts", async () => {
   const { model, native } = scriptedModel({ answers: ["Hello there!"] });
   const result = await model.chat(hi, { temperature: 0, seed: 5 });
@@ -61,6 +64,33 @@ test("what is neither text nor tokens is refused by name, whatever its type", as
   await expect(model.chat(messages)).rejects.toMatchObject({ code: "OPTION", option: "messages[0]" });
   const stop = 5 as unknown as string[];
   await expect(model.complete("a", { stop })).rejects.toMatchObject({ code: "OPTION", option: "stop" });
+});
+
+test.each([
+  ["chat(a text)", (model: Loose) => model.chat("x"), "messages"],
+  ["chat(null)", (model: Loose) => model.chat(null), "messages"],
+  ["chat's options", (model: Loose) => model.chat(hi, null), "options"],
+  ["chat's signal", (model: Loose) => model.chat(hi, { signal: 5 }), "signal"],
+  ["chat's tools", (model: Loose) => model.chat(hi, { tools: "f" }), "tools"],
+  ["complete's options", (model: Loose) => model.complete("x", 5), "options"],
+  ["embed's options", (model: Loose) => model.embed("x", null), "options"],
+  ["read's messages", (model: Loose) => model.read("x"), "messages"],
+  ["read's options", (model: Loose) => model.read(hi, null), "options"],
+  ["loadSession's options", (model: Loose) => model.loadSession("x", null), "options"],
+  ["createSession's options", async (model: Loose) => model.createSession(null), "options"],
+  ["createSession's messages", async (model: Loose) => model.createSession({ messages: "x" }), "messages"],
+  [
+    "createSession's system",
+    async (model: Loose) => model.createSession({ system: 5 }),
+    "messages[0].content",
+  ],
+  ["createSession's tools", async (model: Loose) => model.createSession({ tools: {} }), "tools"],
+  ["send's message", (model: Loose) => model.createSession().send(5), "messages[0]"],
+  ["send's message", (model: Loose) => model.createSession().send(null), "messages[0]"],
+  ["send's options", (model: Loose) => model.createSession().send("x", null), "options"],
+])("a wrong JavaScript type in %s is an OptionError", async (_what, call, option) => {
+  const { model } = scriptedModel();
+  await expect(call(model as unknown as Loose)).rejects.toMatchObject({ code: "OPTION", option });
 });
 
 test("complete puts bos before a text, and goes on with its white space", async () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Reply, type ReplyOptions } from "../../src/chat/reply.ts";
-import type { ReplyPiece } from "../../src/chat/thinking.ts";
+import type { ReplyPiece } from "../../src/chat/reply-output.ts";
 import { openModel } from "../../src/model/load.ts";
 
 const { tokenizer } = openModel("tiny");
@@ -17,7 +17,7 @@ function replyOf(options: Partial<ReplyOptions> = {}): Reply {
     decoder: () => tokenizer.decodeStream(),
     stopTokens: new Set([2, end]),
     stop: [],
-    thinking: "none",
+    plain: true,
     ...options,
   });
 }
@@ -27,7 +27,8 @@ function run(reply: Reply, batches: readonly (readonly number[])[]): ReplyPiece[
   return [...pieces, ...reply.end()];
 }
 
-const textOf = (pieces: readonly ReplyPiece[]) => pieces.map(({ delta }) => delta).join("");
+const textOf = (pieces: readonly ReplyPiece[]) =>
+  pieces.map((piece) => (piece.type === "call" ? "" : piece.delta)).join("");
 
 test("a character comes when all of its bytes have come", () => {
   const reply = replyOf();
@@ -92,7 +93,7 @@ test("what a stop text held back comes at the end", () => {
 });
 
 test("thoughts come apart from text, and stop texts count in the text only", () => {
-  const reply = replyOf({ thinking: "possible", stop: ["."] });
+  const reply = replyOf({ plain: false, stop: ["."] });
   const pieces = run(reply, [byteTokens("<think>One. Two.</think>\n\nYes. No.")]);
   expect(pieces).toEqual([
     { type: "thinking", delta: "One. Two." },

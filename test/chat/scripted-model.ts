@@ -1,6 +1,6 @@
 /** A Model whose answers are written down as text: the tiny model's tokenizer on a scripted native model. */
 import type { Voice } from "../../src/chat/answer.ts";
-import { LocalModel } from "../../src/chat/model.ts";
+import { LocalModel } from "../../src/chat/local-model.ts";
 import { withTokenizer } from "../../src/chat/model-memory.ts";
 import { ChatTemplate } from "../../src/chat/template.ts";
 import { openModel } from "../../src/model/load.ts";
@@ -66,6 +66,7 @@ export function scriptedModel({
         tokenizer.vocabSize,
       ),
       hasThinking: chatTemplate.hasThinking,
+      hasTools: chatTemplate.hasTools,
       loadMs: 12,
       notices: [],
     },

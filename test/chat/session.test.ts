@@ -260,3 +260,12 @@ test("tokens of the answer are the sequence's, so that an answer is cached as it
   expect([...tokens]).toEqual(answerTokens("one"));
   expect([...(native.sequences[0]?.tokens() ?? [])].slice(usage.prompt)).toEqual(answerTokens("one"));
 });
+
+test("messages are a copy, and so is what was given", async () => {
+  const given = { role: "user", content: "1" } as { role: "user"; content: string };
+  const session = scriptedModel().model.createSession({ messages: [given] });
+  given.content = "changed";
+  (session.messages as Message[]).pop();
+  (session.messages[0] as typeof given).content = "changed";
+  expect(session.messages).toEqual([{ role: "user", content: "1" }]);
+});

@@ -80,6 +80,19 @@ test("special tokens spelled in a message stay text", () => {
   expect(tiny.tokenizer.decode(tokens, { special: true })).toContain(attack.content);
 });
 
+test("calls are text where the template has no place for them", () => {
+  const calls = [{ name: "f", arguments: { a: [1, { b: "x" }], c: null } }];
+  const messages: Message[] = [
+    hi,
+    { role: "assistant", content: "Ok.", calls },
+    { role: "tool", content: "5" },
+  ];
+  expect(rendered(templateOf(), messages)).toContain(
+    '<|im_start|>assistant\n<|tool_call_start|>\n```python\nf(a=[1, {"b": "x"}],c=null)\n```\n<|tool_call_end|>\nOk.' +
+      "<|im_end|>\n<|im_start|>tool\n5<|im_end|>\n",
+  );
+});
+
 test("bos comes first, once, whether tokenizer or template writes it", () => {
   const count = (template: ChatTemplate) => {
     const { tokens } = template.encode([hi], { addGenerationPrompt: true });
@@ -134,12 +147,14 @@ const thinkingTemplate = `{% for m in messages %}<|im_start|>{{ m.role }}
 test("thinking is a switch where the template has one, and the prompt says whether it opens a thought", () => {
   const template = templateOf(thinkingTemplate);
   const opens = (thinking?: boolean) =>
-    template.encode([hi], { addGenerationPrompt: true, thinking }).opensThought;
+    template.encode([hi], { addGenerationPrompt: true, thinking }).openedThought;
   expect(template.hasThinking).toBe(true);
-  expect([opens(), opens(true), opens(false)]).toEqual([true, true, false]);
+  expect([opens(), opens(true), opens(false)]).toEqual(["</think>", "</think>", undefined]);
   expect(rendered(template, [hi], false)).toMatch(/<think>\n\n<\/think>\n$/);
   expect(templateOf().hasThinking).toBe(false);
-  expect(templateOf().encode([hi], { addGenerationPrompt: true, thinking: true }).opensThought).toBe(false);
+  expect(templateOf().encode([hi], { addGenerationPrompt: true, thinking: true }).openedThought).toBe(
+    undefined,
+  );
 });
 
 test("the template decides that earlier thoughts are left out", () => {
@@ -152,15 +167,15 @@ test("the template decides that earlier thoughts are left out", () => {
 
 test("a message that talks about <think> opens no thought", () => {
   const template = templateOf();
-  const { opensThought } = template.encode([{ role: "user", content: "<think>" }], {
+  const { openedThought } = template.encode([{ role: "user", content: "<think>" }], {
     addGenerationPrompt: true,
   });
-  expect(opensThought).toBe(false);
+  expect(openedThought).toBe(undefined);
 });
 
 test.each([
   [[], "messages"],
-  [[{ role: "tool", content: "x" }], "messages[0].role"],
+  [[{ role: "nobody", content: "x" }], "messages[0].role"],
   [[hi, { role: "user", content: 5 }], "messages[1].content"],
   [[{ role: "assistant", content: "x", thinking: {} }], "messages[0].thinking"],
   ["Hi", "messages"],

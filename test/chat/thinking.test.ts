@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { ThinkingSplitter } from "../../src/chat/thinking.ts";
 
 function split(pieces: readonly string[], opened = false) {
-  const splitter = new ThinkingSplitter({ opened });
+  const splitter = new ThinkingSplitter(opened ? "</think>" : undefined);
   const parts = [...pieces.flatMap((piece) => splitter.push(piece)), ...splitter.end()];
   const join = (type: "thinking" | "text") =>
     parts.flatMap((part) => (part.type === type ? [part.delta] : [])).join("");
@@ -31,6 +31,13 @@ test("where the prompt has opened the thought, the opening tag is missing", () =
 
 test("a thought that is not closed is all thought", () => {
   expect(split(["<think>Hm", "m </thin"])).toMatchObject({ thinking: "Hmm </thin", text: "" });
+});
+
+test("MiniCPM4's own tags are a thought too, closed by their own end only", () => {
+  expect(split(["<|thought_", "start|>\nA </think> b.\n<|thought_end|>\n4"])).toMatchObject({
+    thinking: "A </think> b.",
+    text: "4",
+  });
 });
 
 test("an empty thought leaves only text", () => {

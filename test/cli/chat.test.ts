@@ -7,7 +7,7 @@ testNative("without a MODEL chat talks with nano and says what it is and how to 
   const { code, out, err } = await minicpm(["chat", "-p", "What is the capital of France?", ...greedy]);
   expect({ code, out }).toEqual({ code: 0, out: "The capital of France is Paris.\n" });
   const [first] = err.split("\n");
-  expect(first).toMatch(/nano: .*MiniCPM4-0\.5B from Hugging Face.*minicpm chat PATH/);
+  expect(first).toMatch(/nano: .*MiniCPM4-0\.5B from Hugging Face.*minicpm chat openbmb\/MiniCPM4-0\.5B/);
 });
 
 testNative("-p - takes the whole of stdin as one message", async () => {

@@ -63,12 +63,17 @@ function ownFolders(): NodeJS.ProcessEnv {
     folder = mkdtempSync(join(tmpdir(), "minicpm-cli-"));
     process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   }
-  return { XDG_CACHE_HOME: join(folder, "cache"), XDG_STATE_HOME: join(folder, "state") };
+  return {
+    XDG_CACHE_HOME: join(folder, "cache"),
+    XDG_STATE_HOME: join(folder, "state"),
+    HF_HOME: join(folder, "huggingface"),
+  };
 }
 
 /** The environment of a child: ours without what changes the program's ways. */
 export function childEnvironment(env: RunOptions["env"] = {}): NodeJS.ProcessEnv {
-  const { MINICPM_MODELS, MINICPM_BINARY, MINICPM_CPU, NO_COLOR, FORCE_COLOR, ...rest } = process.env;
+  const { MINICPM_MODELS, MINICPM_BINARY, MINICPM_CPU, HF_HUB_CACHE, NO_COLOR, FORCE_COLOR, ...rest } =
+    process.env;
   return { ...rest, ...ownFolders(), ...env };
 }
 

@@ -20,6 +20,7 @@ export function result(text: string): Result {
   return {
     text,
     tokens: new Int32Array(text.length),
+    calls: [],
     finishReason: "stop",
     seed: 1,
     usage: { prompt: 10, cached: 4, completion: text.length },

@@ -33,6 +33,11 @@ testBuilt("abort.mjs stops early and keeps the beginning", async () => {
   expect(Number(tokens)).toBeLessThan(500);
 });
 
+testBuilt("tools.mjs adds two numbers by a function of its own that the model calls", async () => {
+  const { stdout } = await run("tools.mjs");
+  expect(stdout).toMatch(/^> What is 17 plus 25\?\nget_sum\(\{"a":17,"b":25\}\) -> \{"result":42\}\n.*42/);
+});
+
 testBuilt("complete.mjs goes on with a text and says how likely that was", async () => {
   const { stdout } = await run("complete.mjs", "nano", "Once upon a time");
   expect(stdout).toMatch(/^Once upon a time.{20,}/);

@@ -1,5 +1,5 @@
 /**
- * Fuzzes the parsers of model files.
+ * Fuzzes the parsers of model files and of what models say.
  *
  * Usage: npm run fuzz -- [SECONDS] [TARGET]       SECONDS for each parser, default 60
  *        npm run fuzz -- --input FILE TARGET      tries one input again
@@ -22,7 +22,7 @@ process.exitCode =
 function fuzzAll(seconds: string, only: string | undefined): number {
   if (!(Number(seconds) > 0)) return usage(`${seconds} is no number of seconds`);
   for (const target of only === undefined ? targets : chosen(only)) {
-    const counts = (url: string) => url.includes("/src/model/");
+    const counts = (url: string) => /\/src\/(model|chat)\//.test(url);
     const { runs, corpus, blocks, finding } = fuzz(target, { seconds: Number(seconds), counts });
     console.log(`${target.name}: ${runs} runs, ${blocks} blocks of code, ${corpus} inputs kept`);
     if (finding) return tell(target, finding);

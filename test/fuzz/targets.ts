@@ -1,5 +1,6 @@
-/** The parsers of files that anyone may have made. */
+/** The parsers of files that anyone may have made, and of what a model says. */
 import { readFileSync } from "node:fs";
+import { Reply } from "../../src/chat/reply.ts";
 import { inMemory } from "../../src/model/byte-source.ts";
 import { readGguf } from "../../src/model/gguf.ts";
 import { parseGgufConfig } from "../../src/model/gguf-config.ts";
@@ -106,6 +107,23 @@ export const targets: readonly Target[] = [
       return tokenizer.decode(tokenizer.encode("a b<s>ab \u{1f600}", { special: true, bos: true }), {
         special: true,
       });
+    },
+  },
+  {
+    name: "reply",
+    seeds: [
+      Buffer.from(
+        "<|thought_start|>\nWhy.\n<|thought_end|>\n<|tool_call_start|>\n```python\n" +
+          'get-it(city="杭州",days=[1, -2.5e3],on=true)\nlog.add({\'a\': (None, r"\\n", """x\ny""")})\n```\n<|tool_call_end|>\nDone.',
+      ),
+      Buffer.from("<think>a</think>Text.<|tool_call_start|>f(a=\"\\u00e9\\x41\" 'b'); g()<|tool_call_end|>"),
+    ],
+    parse: (bytes) => {
+      const characters = [...Buffer.from(bytes).toString("utf8")];
+      const decoder = { push: (index: number) => characters[index] ?? "", end: () => "" };
+      const reply = new Reply({ decoder: () => decoder, stopTokens: new Set(), stop: ["Done", "\n\n"] });
+      const pieces = [...reply.push({ tokens: Int32Array.from(characters.keys()) }), ...reply.end()];
+      return [pieces, JSON.stringify(reply.calls)];
     },
   },
   {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, expect, test, vi } from "vitest";
@@ -25,6 +25,21 @@ test("a name is looked for here, in $MINICPM_MODELS and among the package's mode
   expect(() => findModel("nowhere")).toThrow(
     expect.objectContaining({ code: "MODEL_NOT_FOUND", searched: expect.objectContaining({ length: 3 }) }),
   );
+});
+
+test("ORG/NAME is looked for in the Hugging Face cache too: what main stands for, else the newest", () => {
+  const cache = join(shelf, "hub");
+  vi.stubEnv("HF_HUB_CACHE", cache);
+  const folder = "hub/models--org--name.v2";
+  const old = place(`${folder}/snapshots/aaa`, "config.json", "model.safetensors");
+  utimesSync(old, 1000, 1000);
+  const fresh = place(`${folder}/snapshots/bbb`, "config.json", "model.safetensors");
+  expect(findModel("org/name.v2")).toEqual({ name: "name.v2", format: "safetensors", path: fresh });
+  mkdirSync(join(shelf, folder, "refs"));
+  writeFileSync(join(shelf, folder, "refs/main"), "aaa\n");
+  expect(findModel("org/name.v2").path).toBe(old);
+  expect(() => findModel("org/other")).toThrow(`${join(cache, "models--org--other")} (not there)`);
+  expect(() => findModel("org/other")).toThrow("Fetch it (hf download org/other), or give a folder");
 });
 
 test("a folder with one .gguf is a model, with several the file must be named", () => {

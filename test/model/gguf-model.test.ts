@@ -267,6 +267,15 @@ test.each<[string, TypedValue | undefined]>([
   expectError(() => open("llama", { "llama.vocab_size": uint32(10), [key]: value }), "CHECKPOINT", key, file);
 });
 
+test("a vocabulary with more tokens than the model is refused", () => {
+  const change = {
+    "llama.vocab_size": uint32(10),
+    "tokenizer.ggml.tokens": strings([...tokens, "d"]),
+    "tokenizer.ggml.token_type": array(5, [...types, 1].map(uint32)),
+  };
+  expectError(() => open("llama", change), "CHECKPOINT", "at most the 10 tokens of the config", file);
+});
+
 test.each(tensors.map(({ name }) => name))("%s is missed by name", (name) => {
   const without = tensors.filter((tensor) => tensor.name !== name);
   writeFileSync(file, ggufBytes({ metadata: metadata("llama"), tensors: without }));

@@ -2,6 +2,7 @@ import {
   cpSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -35,6 +36,7 @@ function copy(name = "model"): string {
   return path;
 }
 
+const json = (path: string) => JSON.parse(readFileSync(path, "utf8"));
 const writeJson = (path: string, value: unknown) => writeFileSync(path, JSON.stringify(value));
 
 test("a folder is opened with everything that it brings", () => {
@@ -163,6 +165,18 @@ test("a tokenizer with more tokens than the model is refused", () => {
   const path = copy();
   cpSync(join(root, "models/nano/tokenizer.json"), join(path, "tokenizer.json"));
   expect(() => openModel(path)).toThrow(/expected at most the 360 tokens of the config, found 2048 tokens/);
+});
+
+test("a smaller tokenizer that cannot end an answer is another model's", () => {
+  const path = copy();
+  writeJson(join(path, "generation_config.json"), {});
+  writeJson(join(path, "config.json"), { ...json(join(path, "config.json")), eos_token_id: 7 });
+  const tokenizer = json(join(path, "tokenizer.json"));
+  const model = { ...tokenizer.model, vocab: { "<unk>": 0, "<s>": 1 }, merges: [] };
+  writeJson(join(path, "tokenizer.json"), { ...tokenizer, added_tokens: [], model });
+  expect(() => openModel(path)).toThrow(
+    /tokenizer\.json: expected a token that ends an answer \(7\), found 2 tokens without it/,
+  );
 });
 
 test.each(["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"])(

@@ -1,0 +1,70 @@
+/** What a model may call: functions described by JSON Schema, and calls of them. */
+import { OptionError } from "../errors.ts";
+
+/** What JSON can say. */
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [name: string]: JsonValue };
+
+/** A function that the model may call, as OpenAI's API and MCP describe it. */
+export interface ToolDefinition {
+  /** Letters, digits, `_`, `-` and `.`. */
+  readonly name: string;
+  /** When to call it and what it gives: the model reads this. */
+  readonly description?: string | undefined;
+  /** JSON Schema of the arguments, an object's. Absent: it takes none. */
+  readonly parameters?: { readonly [keyword: string]: unknown } | undefined;
+}
+
+/** A call that the model asks for. */
+export interface ToolCall {
+  readonly name: string;
+  readonly arguments: { readonly [parameter: string]: JsonValue };
+  /** Ties a call to its result where a chat template wants that; MiniCPM4's does not. */
+  readonly id?: string | undefined;
+}
+
+/** Names that can stand before the bracket of a call. */
+export const toolName = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.-]*$/u;
+
+/** @throws OptionError naming the tool that is none, or two of one name. */
+export function checkTools(tools: readonly ToolDefinition[]): void {
+  if (!Array.isArray(tools)) throw new OptionError("tools", "a list of functions", tools);
+  const names = new Set<string>();
+  for (const [index, tool] of tools.entries()) {
+    if (!isRecord(tool)) throw new OptionError(`tools[${index}]`, "an object with name and parameters", tool);
+    const { name, description, parameters } = tool;
+    if (typeof name !== "string" || !toolName.test(name)) {
+      throw new OptionError(`tools[${index}].name`, 'a name of letters, digits, "_", "-" and "."', name);
+    }
+    if (names.has(name)) throw new OptionError(`tools[${index}].name`, "a name that no other tool has", name);
+    names.add(name);
+    if (description !== undefined && typeof description !== "string") {
+      throw new OptionError(`tools[${index}].description`, "a text", description);
+    }
+    if (parameters !== undefined && !(isRecord(parameters) && (parameters.type ?? "object") === "object")) {
+      throw new OptionError(`tools[${index}].parameters`, 'a JSON Schema of type "object"', parameters);
+    }
+  }
+}
+
+/** @throws OptionError naming what is no call. */
+export function checkCalls(calls: unknown, option: string): void {
+  if (!Array.isArray(calls)) throw new OptionError(option, "a list of calls", calls);
+  for (const [index, call] of calls.entries()) {
+    const { name, arguments: given, id = "" } = isRecord(call) ? call : {};
+    if (typeof name !== "string" || !toolName.test(name)) {
+      throw new OptionError(`${option}[${index}].name`, "a function's name", name);
+    }
+    if (!isRecord(given)) throw new OptionError(`${option}[${index}].arguments`, "an object", given);
+    if (typeof id !== "string") throw new OptionError(`${option}[${index}].id`, "a text", id);
+  }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
