@@ -1,0 +1,56 @@
+"""nano's corpus: examples of every kind in their shares, all made here, from seeds.
+
+An example is (messages, tools or None). Only assistant turns are learned as answers.
+"""
+
+import random
+
+from chat import casual, chat_example, chat_turn, system_message, turn
+from copying import copy_example
+from facts import facts_turn
+from passages import json_example, needle_example, story_example
+from pools import Pools
+from render import render
+from tools import tool_example
+
+NEEDLE_CHARACTERS = (50, 1800)  # of filler, about 20 to 650 tokens
+
+
+def facts_example(r, pools):
+    """One to four questions about small knowledge, some small talk between them."""
+    messages = system_message(r)
+    for _ in range(r.choice((1, 2, 3, 4))):
+        if r.random() < 0.15:
+            messages += chat_turn(r, pools)
+        else:
+            question, answer = facts_turn(r, pools)
+            messages += turn(casual(r, question), answer)
+    return messages, None
+
+
+def short_needle_example(r, pools):
+    keys, questions = r.choice((1, 1, 2, 3, 4)), r.choice((1, 2, 3))
+    return needle_example(r, pools, r.uniform(*NEEDLE_CHARACTERS), keys, questions=questions)
+
+
+SHARES = {
+    tool_example: 0.36,
+    facts_example: 0.16,
+    chat_example: 0.1,
+    short_needle_example: 0.1,
+    json_example: 0.1,
+    story_example: 0.05,
+    copy_example: 0.13,
+}
+
+
+def example(r, pools):
+    (kind,) = r.choices(list(SHARES), list(SHARES.values()))
+    return kind(r, pools)
+
+
+if __name__ == "__main__":
+    r = random.Random(0)
+    for kind in SHARES:
+        text = "".join(text for text, _ in render(*kind(r, Pools(held=False, made_up=r))))
+        print(f"{text}\n{'=' * 60}")
