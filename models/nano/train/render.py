@@ -9,7 +9,13 @@ class for each, at twice the tokens).
 import json
 
 MESSAGE_START, MESSAGE_END = "<|im_start|>", "<|im_end|>"
-PYTHON_TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
+PYTHON_TYPES = {
+    "string": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "null": "None",
+}
 RULES = """# Function Call Rule and Output Format
 - If the user's question needs a function, call it; otherwise answer.
 <|thought_start|>
@@ -27,21 +33,23 @@ def as_json(value):
     return json.dumps(value, ensure_ascii=False)
 
 
-def literal(value):
-    """The Python literal of a JSON value."""
-    return repr(value) if isinstance(value, bool) else as_json(value)
-
-
 def schema_type(schema):
     """The Python type of a JSON Schema."""
+    kind = schema.get("type")
     if "enum" in schema:
-        return f"Literal[{', '.join(as_json(value) for value in schema['enum'])}]"
-    if schema["type"] == "array":
-        return f"List[{schema_type(schema['items'])}]"
-    if schema["type"] == "object":
-        fields = (f'"{name}": {schema_type(s)}' for name, s in schema["properties"].items())
+        return f"Literal[{', '.join(map(as_json, schema['enum']))}]"
+    if isinstance(kind, list):
+        return f"Union[{', '.join(schema_type({'type': one}) for one in kind)}]"
+    if kind in PYTHON_TYPES:
+        return PYTHON_TYPES[kind]
+    if kind == "array":
+        return f"List[{schema_type(schema.get('items', {}))}]"
+    if kind == "object" and "properties" in schema:
+        fields = (f"{name}: {schema_type(one)}" for name, one in schema["properties"].items())
         return "{" + ", ".join(fields) + "}"
-    return PYTHON_TYPES[schema["type"]]
+    if kind == "object":
+        return f"Dict[str, {schema_type(schema.get('additionalProperties', {}))}]"
+    return "Any"
 
 
 def render_tool(tool):
@@ -84,7 +92,7 @@ def render_calls(calls, thought):
     """calls: [(function name, {parameter: value})]. -> what the assistant says to call them."""
     lines = []
     for name, arguments in calls:
-        listed = ",".join(f"{key}={literal(value)}" for key, value in arguments.items())
+        listed = ",".join(f"{key}={as_json(value)}" for key, value in arguments.items())
         lines.append(f"{name}({listed})")
     body = "\n".join(lines)
     return (

@@ -8,7 +8,6 @@ import json
 import re
 import sys
 
-import data
 
 SPECIAL_HEAD = ["<unk>", "<s>", "</s>"]
 SPECIAL_TAIL = [
