@@ -4,6 +4,8 @@ An example is (messages, tools or None). Only assistant turns are learned as ans
 """
 
 import random
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from chat import casual, chat_example, chat_turn, system_message, turn
 from copying import copy_example
@@ -47,6 +49,30 @@ SHARES = {
 def example(r, pools):
     (kind,) = r.choices(list(SHARES), list(SHARES.values()))
     return kind(r, pools)
+
+
+LONG_NEEDLE_CHARACTERS = (1000, 10000)
+
+
+def long_example(r, pools):
+    """For the sparse phase: needles of up to nine keys in long texts, and everything else beside them."""
+    if r.random() < 0.4:
+        return example(r, pools)
+    keys, questions = r.choice((1, 2, 3, 5, 9)), r.choice((1, 2, 3))
+    return needle_example(r, pools, r.uniform(*LONG_NEEDLE_CHARACTERS), keys, questions=questions)
+
+
+@dataclass(frozen=True)
+class Phase:
+    example: Callable
+    lengths: tuple  # of rows, tokens
+    sparse: bool  # rows of dense_len and more see what the selection sees
+
+
+PHASES = {
+    "dense": Phase(example, (512, 768), sparse=False),
+    "sparse": Phase(long_example, (2048, 4096), sparse=True),
+}
 
 
 if __name__ == "__main__":

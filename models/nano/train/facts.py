@@ -4,8 +4,26 @@ Each function of KINDS draws (ways to ask, answer); the last way to ask is kept 
 """
 
 from facts_tables import (
-    AUTHORS, CAPITALS, COLOR_OF, COUNTS, DAYS, GROUPS, HAIKUS, JOKES, MEANINGS, MONTHS, NUMBERS,
-    OPPOSITES, RHYMES, SIZES, SOUNDS, TIPS, TRANSLATE, UNKNOWN, UNSURE, WHY,
+    AUTHORS,
+    CAPITALS,
+    COLOR_OF,
+    COUNTS,
+    DAYS,
+    GROUPS,
+    HAIKUS,
+    JOKES,
+    MEANINGS,
+    MONTHS,
+    NUMBERS,
+    OPPOSITES,
+    RHYMES,
+    SIZES,
+    SOUNDS,
+    TIPS,
+    TRANSLATE,
+    UNKNOWN,
+    UNSURE,
+    WHY,
 )  # fmt: skip
 from pools import syllables
 

@@ -1,15 +1,25 @@
 """Tables of small knowledge, all written here, in plain words."""
 
-CAPITALS = """France:Paris Germany:Berlin Italy:Rome Spain:Madrid Portugal:Lisbon Greece:Athens Austria:Vienna Hungary:Budapest Poland:Warsaw Ireland:Dublin
-Norway:Oslo Sweden:Stockholm Finland:Helsinki Denmark:Copenhagen Iceland:Reykjavik Belgium:Brussels Switzerland:Bern Turkey:Ankara Egypt:Cairo Kenya:Nairobi
-Nigeria:Abuja Ghana:Accra Morocco:Rabat Japan:Tokyo China:Beijing India:Delhi Thailand:Bangkok Vietnam:Hanoi Indonesia:Jakarta Australia:Canberra Canada:Ottawa
-Mexico:Mexico_City Brazil:Brasilia Argentina:Buenos_Aires Chile:Santiago Peru:Lima Colombia:Bogota Cuba:Havana Russia:Moscow Ukraine:Kyiv Iran:Tehran Iraq:Baghdad
-England:London Scotland:Edinburgh Wales:Cardiff South_Korea:Seoul Philippines:Manila Romania:Bucharest Bulgaria:Sofia Croatia:Zagreb Serbia:Belgrade Estonia:Tallinn
-Latvia:Riga Lithuania:Vilnius Czechia:Prague Slovakia:Bratislava Slovenia:Ljubljana Tunisia:Tunis Ethiopia:Addis_Ababa Nepal:Kathmandu Pakistan:Islamabad"""
+CAPITALS = """
+France:Paris Germany:Berlin Italy:Rome Spain:Madrid Portugal:Lisbon Greece:Athens Austria:Vienna
+Hungary:Budapest Poland:Warsaw Ireland:Dublin Norway:Oslo Sweden:Stockholm Finland:Helsinki
+Denmark:Copenhagen Iceland:Reykjavik Belgium:Brussels Switzerland:Bern Turkey:Ankara Egypt:Cairo
+Kenya:Nairobi Nigeria:Abuja Ghana:Accra Morocco:Rabat Japan:Tokyo China:Beijing India:Delhi
+Thailand:Bangkok Vietnam:Hanoi Indonesia:Jakarta Australia:Canberra Canada:Ottawa Mexico:Mexico_City
+Brazil:Brasilia Argentina:Buenos_Aires Chile:Santiago Peru:Lima Colombia:Bogota Cuba:Havana
+Russia:Moscow Ukraine:Kyiv Iran:Tehran Iraq:Baghdad England:London Scotland:Edinburgh Wales:Cardiff
+South_Korea:Seoul Philippines:Manila Romania:Bucharest Bulgaria:Sofia Croatia:Zagreb Serbia:Belgrade
+Estonia:Tallinn Latvia:Riga Lithuania:Vilnius Czechia:Prague Slovakia:Bratislava Slovenia:Ljubljana
+Tunisia:Tunis Ethiopia:Addis_Ababa Nepal:Kathmandu Pakistan:Islamabad
+"""
 CAPITALS = [tuple(x.replace("_", " ") for x in p.split(":")) for p in CAPITALS.split()]
-OPPOSITES = """hot:cold big:small old:new happy:sad fast:slow light:dark day:night up:down left:right open:closed full:empty early:late high:low strong:weak rich:poor
-young:old wet:dry hard:soft loud:quiet near:far long:short good:bad clean:dirty thick:thin wide:narrow deep:shallow sweet:sour brave:afraid first:last always:never
-inside:outside true:false win:lose buy:sell begin:end push:pull love:hate give:take easy:difficult black:white heavy:light tall:short"""
+OPPOSITES = """
+hot:cold big:small old:new happy:sad fast:slow light:dark day:night up:down left:right open:closed
+full:empty early:late high:low strong:weak rich:poor young:old wet:dry hard:soft loud:quiet near:far
+long:short good:bad clean:dirty thick:thin wide:narrow deep:shallow sweet:sour brave:afraid
+first:last always:never inside:outside true:false win:lose buy:sell begin:end push:pull love:hate
+give:take easy:difficult black:white heavy:light tall:short
+"""
 OPPOSITES = [p.split(":") for p in OPPOSITES.split()]
 SOUNDS = "cat:meow dog:woof cow:moo duck:quack sheep:baa pig:oink horse:neigh lion:roar bee:buzz frog:croak owl:hoot snake:hiss mouse:squeak rooster:cock-a-doodle-doo crow:caw wolf:howl"
 SOUNDS = [p.split(":") for p in SOUNDS.split()]
@@ -192,11 +202,36 @@ GROUPS = {
     "tools": "a hammer,a saw,a shovel,a knife,a brush",
     "programming languages": "TypeScript Python Rust Go Java",
 }
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
-NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+NUMBERS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
 JOKES = [
     "Why did the book go to the doctor? It had a broken spine.",
     "What do you call a bear with no teeth? A gummy bear.",
@@ -236,8 +271,35 @@ TIPS = {
     "be happy": "Do one kind thing for someone today, and take a walk.",
     "clean a room": "Begin in one corner, and put each thing into its place before the next.",
 }
-SIZES = "an ant,a bee,a mouse,a cat,a dog,a sheep,a horse,an elephant,a whale".split(",")
-RHYMES = "cat:hat dog:fog sun:fun tree:bee moon:spoon star:car night:light rain:train day:play house:mouse cake:lake ring:king boat:goat snow:slow bell:shell bear:chair".split()
+SIZES = [
+    "an ant",
+    "a bee",
+    "a mouse",
+    "a cat",
+    "a dog",
+    "a sheep",
+    "a horse",
+    "an elephant",
+    "a whale",
+]
+RHYMES = [
+    "cat:hat",
+    "dog:fog",
+    "sun:fun",
+    "tree:bee",
+    "moon:spoon",
+    "star:car",
+    "night:light",
+    "rain:train",
+    "day:play",
+    "house:mouse",
+    "cake:lake",
+    "ring:king",
+    "boat:goat",
+    "snow:slow",
+    "bell:shell",
+    "bear:chair",
+]
 UNKNOWN = [
     "Who invented the {w}?",
     "What is the capital of {W}?",

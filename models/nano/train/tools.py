@@ -13,8 +13,19 @@ NUMBER_KINDS = {
     "number": "amount price speed",
 }
 KIND_OF = {name: kind for kind, names in NUMBER_KINDS.items() for name in names.split()}
-TEXTS = "text message content body note query title subject topic label".split()
-PATHS = "path file folder source".split()
+TEXTS = [
+    "text",
+    "message",
+    "content",
+    "body",
+    "note",
+    "query",
+    "title",
+    "subject",
+    "topic",
+    "label",
+]
+PATHS = ["path", "file", "folder", "source"]
 
 
 def simple_value(r, pools, name, kind):
@@ -138,17 +149,9 @@ def request(r, pools, what, arguments):
         v = said(val)
         ways = [f"{key} {v}", f"the {key} is {v}", f"{key}: {v}", f"with {key} {v}"]
         parts.append(pools.pick(r, ways))
-    lead = pools.pick(
-        r,
-        [
-            f"Please {what}",
-            f"Can you {what}",
-            f"I want to {what}",
-            what.capitalize(),
-            f"Help me {what}",
-            f"Could you {what} for me",
-        ],  # fmt: skip
-    )
+    leads = [f"Please {what}", f"Can you {what}", f"I want to {what}", what.capitalize()]
+    leads += [f"Help me {what}", f"Could you {what} for me"]
+    lead = pools.pick(r, leads)
     joined = pools.pick(r, [", ".join(parts), " and ".join(parts), "; ".join(parts)])
     return f"{lead}, {joined}{r.choice(('.', '?', '', ' please.'))}"
 

@@ -10,8 +10,8 @@ length of the prompt.
 import json
 import random
 
-from chat import chat_example, casual, system_message, turn
-from facts import KINDS, UNSURE, JOKES, group
+from chat import casual, chat_example, system_message, turn
+from facts import JOKES, KINDS, UNSURE, group
 from passages import json_example, needle_example
 from pools import Pools
 from tools import tool_example
