@@ -102,6 +102,12 @@ export const knownShapes: ReadonlyMap<string, SeededConfig> = new Map([
   ],
 ]);
 
+/** The MiniCPM4 shape that is as large as a shape of another family. */
+export const sameSize: ReadonlyMap<string, string> = new Map([
+  ["qwen3-0.6b", "minicpm4-0.5b"],
+  ["qwen3-8b", "minicpm4-8b"],
+]);
+
 /**
  * @param reference a known shape's name, or the path of a config.json
  * @throws OptionError where it is neither, CheckpointError and UnsupportedError where the config.json does not run.

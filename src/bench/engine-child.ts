@@ -1,0 +1,35 @@
+/** The program of an engine's process: answers the requests of engine-process.ts, one at a time, until its parent goes. */
+import type { Engine, EngineSpec } from "./engine.ts";
+import type { EngineAnswer, EngineRequest } from "./engine-process.ts";
+import { openLlamaCpp } from "./llama-cpp-engine.ts";
+import { openOwnEngine } from "./own-engine.ts";
+
+let engine: Engine | undefined;
+let rest = { time: performance.now(), cpu: process.cpuUsage() };
+
+process.on("message", async (request: EngineRequest) => {
+  process.send?.(await answer(request));
+  rest = { time: performance.now(), cpu: process.cpuUsage() };
+});
+process.on("disconnect", () => process.exit());
+process.on("SIGINT", () => {}); // Ctrl-C reaches the whole group; the parent says what it means
+
+async function answer(request: EngineRequest): Promise<EngineAnswer> {
+  try {
+    const { user, system } = process.cpuUsage(rest.cpu);
+    const idle = { cpuSeconds: (user + system) / 1e6, seconds: (performance.now() - rest.time) / 1000 };
+    if (request.do === "open") {
+      engine = await open(request.spec);
+      return { about: engine.about };
+    }
+    if (!engine) throw new Error("No engine is open.");
+    return { sample: await engine.measure(request.workload, request.variant, request.round), idle };
+  } catch (error) {
+    const { message, code } = error as Error & { readonly code?: unknown };
+    return { error: { message: String(message), ...(typeof code === "string" && { code }) } };
+  }
+}
+
+function open(spec: EngineSpec): Promise<Engine> {
+  return spec.kind === "minicpm" ? openOwnEngine(spec) : openLlamaCpp(spec);
+}

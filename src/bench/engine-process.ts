@@ -1,0 +1,158 @@
+/**
+ * An engine in a child process of its own, so that engines do not disturb each other: no shared threads, heaps or
+ * settings, and whoever is not asked sleeps.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { AbortError } from "../errors.ts";
+import type { Engine, EngineAbout, EngineSpec, Sample } from "./engine.ts";
+import type { Scheduling } from "./scheduling.ts";
+import type { Workload } from "./workload.ts";
+
+/** What the parent asks; the child answers one after the other. */
+export type EngineRequest =
+  | { readonly do: "open"; readonly spec: EngineSpec }
+  | { readonly do: "measure"; readonly workload: Workload; readonly variant: number; readonly round: number };
+
+export type EngineAnswer =
+  | { readonly about: EngineAbout }
+  /** @param idle seconds of CPU between the answer before and this request, and how long that was */
+  | { readonly sample: Sample; readonly idle: IdleTime }
+  | { readonly error: { readonly message: string; readonly code?: string } };
+
+export interface IdleTime {
+  readonly cpuSeconds: number;
+  readonly seconds: number;
+}
+
+export interface EngineProcessOptions {
+  readonly scheduling: Scheduling;
+  readonly signal?: AbortSignal | undefined;
+  /** The program that answers requests. */
+  readonly script?: string;
+}
+
+const engineScript = fileURLToPath(new URL("./engine-child.js", import.meta.url));
+
+/** Characters of the child's stderr that go into an error. */
+const mostErrorText = 2000;
+
+export class EngineProcess implements Engine {
+  /** Of the time between two answers, the share of one core that the engine used all the same. */
+  get idleShare(): number {
+    return this.#idle.seconds > 0 ? this.#idle.cpuSeconds / this.#idle.seconds : 0;
+  }
+
+  #idle: IdleTime = { cpuSeconds: 0, seconds: 0 };
+
+  private constructor(
+    readonly about: EngineAbout,
+    private readonly child: Child,
+  ) {}
+
+  /**
+   * Starts a process and loads the model in it.
+   *
+   * @throws Error with the child's `code` and message, AbortError when `signal` fires.
+   */
+  static async start(
+    spec: EngineSpec,
+    { scheduling, signal, script = engineScript }: EngineProcessOptions,
+  ): Promise<EngineProcess> {
+    const child = new Child(scheduling, script, signal);
+    try {
+      const answer = await child.ask({ do: "open", spec });
+      if (!("about" in answer)) throw new Error("The engine's process gave no answer about itself.");
+      return new EngineProcess(answer.about, child);
+    } catch (error) {
+      child.kill();
+      throw error;
+    }
+  }
+
+  /** Throws as `start`. */
+  async measure(workload: Workload, variant: number, round: number): Promise<Sample> {
+    const answer = await this.child.ask({ do: "measure", workload, variant, round });
+    if (!("sample" in answer)) throw new Error("The engine's process gave no measurement.");
+    this.#idle = {
+      cpuSeconds: this.#idle.cpuSeconds + answer.idle.cpuSeconds,
+      seconds: this.#idle.seconds + answer.idle.seconds,
+    };
+    return answer.sample;
+  }
+
+  /** Ends the process: what it holds goes with it. */
+  async close(): Promise<void> {
+    this.child.kill();
+    await this.child.ended;
+  }
+}
+
+/** The process and its one open question. */
+class Child {
+  readonly ended: Promise<void>;
+  readonly #process: ChildProcess;
+  #errorText = "";
+
+  constructor(
+    { prefix }: Scheduling,
+    script: string,
+    private readonly signal: AbortSignal | undefined,
+  ) {
+    const [command = process.execPath, ...words] = [...prefix, process.execPath, script];
+    this.#process = spawn(command, words, { stdio: ["ignore", "ignore", "pipe", "ipc"] });
+    this.#process.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#errorText = (this.#errorText + text).slice(-mostErrorText);
+    });
+    this.ended = new Promise((resolve) => {
+      this.#process.once("exit", () => resolve());
+      this.#process.once("error", () => resolve());
+    });
+  }
+
+  kill(): void {
+    this.#process.kill("SIGKILL");
+  }
+
+  /** @throws AbortError, or what the child says went wrong */
+  async ask(request: EngineRequest): Promise<EngineAnswer> {
+    if (this.signal?.aborted) throw new AbortError(undefined, { cause: this.signal.reason });
+    const answer = await this.#answerTo(request);
+    if ("error" in answer) {
+      const { message, code } = answer.error;
+      throw Object.assign(new Error(message), code !== undefined && { code });
+    }
+    return answer;
+  }
+
+  #answerTo(request: EngineRequest): Promise<EngineAnswer> {
+    const { signal } = this;
+    return new Promise((resolve, reject) => {
+      const done = () => {
+        this.#process.off("message", onMessage).off("exit", onExit).off("error", onError);
+        signal?.removeEventListener("abort", onAbort);
+      };
+      const onMessage = (message: unknown) => {
+        done();
+        resolve(message as EngineAnswer);
+      };
+      const onExit = (code: number | null, killed: string | null) => {
+        done();
+        const how = killed ? `was ended by ${killed}` : `ended with code ${code}`;
+        reject(new Error(`The engine's process ${how}. ${this.#errorText.trim()}`.trim()));
+      };
+      const onError = (error: Error) => {
+        done();
+        reject(error);
+      };
+      const onAbort = () => {
+        done();
+        this.kill();
+        reject(new AbortError(undefined, { cause: signal?.reason }));
+      };
+      this.#process.on("message", onMessage).on("exit", onExit).on("error", onError);
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#process.send(request);
+    });
+  }
+}
