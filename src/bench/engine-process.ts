@@ -3,7 +3,6 @@
  * settings, and whoever is not asked sleeps.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { AbortError } from "../errors.ts";
 import type { Engine, EngineAbout, EngineSpec, Sample } from "./engine.ts";
 import type { Scheduling } from "./scheduling.ts";
@@ -28,11 +27,9 @@ export interface IdleTime {
 export interface EngineProcessOptions {
   readonly scheduling: Scheduling;
   readonly signal?: AbortSignal | undefined;
-  /** The program that answers requests. */
-  readonly script?: string;
+  /** The program that answers requests: src/cli/engine-program.ts, built. */
+  readonly script: string;
 }
-
-const engineScript = fileURLToPath(new URL("./engine-child.js", import.meta.url));
 
 /** Characters of the child's stderr that go into an error. */
 const mostErrorText = 2000;
@@ -57,7 +54,7 @@ export class EngineProcess implements Engine {
    */
   static async start(
     spec: EngineSpec,
-    { scheduling, signal, script = engineScript }: EngineProcessOptions,
+    { scheduling, signal, script }: EngineProcessOptions,
   ): Promise<EngineProcess> {
     const child = new Child(scheduling, script, signal);
     try {
@@ -91,7 +88,7 @@ export class EngineProcess implements Engine {
 /** The process and its one open question. */
 class Child {
   readonly ended: Promise<void>;
-  readonly #process: ChildProcess;
+  readonly #child: ChildProcess;
   #errorText = "";
 
   constructor(
@@ -100,18 +97,18 @@ class Child {
     private readonly signal: AbortSignal | undefined,
   ) {
     const [command = process.execPath, ...words] = [...prefix, process.execPath, script];
-    this.#process = spawn(command, words, { stdio: ["ignore", "ignore", "pipe", "ipc"] });
-    this.#process.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    this.#child = spawn(command, words, { stdio: ["ignore", "ignore", "pipe", "ipc"] });
+    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#errorText = (this.#errorText + text).slice(-mostErrorText);
     });
     this.ended = new Promise((resolve) => {
-      this.#process.once("exit", () => resolve());
-      this.#process.once("error", () => resolve());
+      this.#child.once("exit", () => resolve());
+      this.#child.once("error", () => resolve());
     });
   }
 
   kill(): void {
-    this.#process.kill("SIGKILL");
+    this.#child.kill("SIGKILL");
   }
 
   /** @throws AbortError, or what the child says went wrong */
@@ -129,7 +126,7 @@ class Child {
     const { signal } = this;
     return new Promise((resolve, reject) => {
       const done = () => {
-        this.#process.off("message", onMessage).off("exit", onExit).off("error", onError);
+        this.#child.off("message", onMessage).off("exit", onExit).off("error", onError);
         signal?.removeEventListener("abort", onAbort);
       };
       const onMessage = (message: unknown) => {
@@ -150,9 +147,9 @@ class Child {
         this.kill();
         reject(new AbortError(undefined, { cause: signal?.reason }));
       };
-      this.#process.on("message", onMessage).on("exit", onExit).on("error", onError);
+      this.#child.on("message", onMessage).on("exit", onExit).on("error", onError);
       signal?.addEventListener("abort", onAbort, { once: true });
-      this.#process.send(request);
+      this.#child.send(request);
     });
   }
 }

@@ -38,6 +38,8 @@ export interface VersusOptions {
   /** What llama.cpp runs; absent: a GGUF model's own file. */
   readonly peerWeights?: PeerWeights | undefined;
   readonly load: MiniCpmSpec["load"];
+  /** What an engine's process runs, see `EngineProcess`. */
+  readonly script: string;
   readonly workloads: readonly Workload[];
   readonly rounds: number;
   /** Said in the report beside its own. */
@@ -242,11 +244,11 @@ function outcome(measured: Measured, inTurns: readonly EngineProcess[]): Outcome
 function started(
   { model, engine, spec }: Entry,
   threads: number,
-  { signal, onStep }: VersusOptions,
+  { script, signal, onStep }: VersusOptions,
   scheduling: Scheduling,
 ): Promise<EngineProcess> {
   onStep(`loading ${model} in ${engine}`);
-  return EngineProcess.start(spec(threads), { scheduling, signal });
+  return EngineProcess.start(spec(threads), { scheduling, signal, script });
 }
 
 function measuredOf(

@@ -88,7 +88,7 @@ export function versusChart(report: VersusReport): string {
 
 function about({ cpu, threads, scheduling, scheduling_is, rounds, notes }: VersusReport): string[] {
   return [
-    `${cpu}, ${threads} threads, ${scheduling_is} (${scheduling}), median of ${rounds} rounds in turns`,
+    `${cpu}, ${threads} threads, ${scheduling_is} (${scheduling}), median of ${rounds} rounds`,
     ...notes,
   ];
 }

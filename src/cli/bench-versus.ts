@@ -1,6 +1,7 @@
 /** `minicpm bench --vs`, `--vs-model`: this package beside another engine, or a model beside another one. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
 import type { BenchLoadOptions } from "../bench/bench-model.ts";
 import { peerWeights } from "../bench/peer-file.ts";
@@ -79,6 +80,7 @@ export async function benchVersus(
       llamaCpp,
       peerWeights: vsType && peerWeights(vsType.toUpperCase() as Uppercase<typeof vsType>),
       load,
+      script: fileURLToPath(new URL("./engine-program.js", import.meta.url)),
       workloads,
       rounds,
       notes: prepared.notes,

@@ -1,8 +1,8 @@
-/** The program of an engine's process: answers the requests of engine-process.ts, one at a time, until its parent goes. */
-import type { Engine, EngineSpec } from "./engine.ts";
-import type { EngineAnswer, EngineRequest } from "./engine-process.ts";
-import { openLlamaCpp } from "./llama-cpp-engine.ts";
-import { openOwnEngine } from "./own-engine.ts";
+/** The program of an engine's process: answers what src/bench/engine-process.ts asks, one at a time, until its parent goes. */
+import type { Engine, EngineSpec } from "../bench/engine.ts";
+import type { EngineAnswer, EngineRequest } from "../bench/engine-process.ts";
+import { openLlamaCpp } from "../bench/llama-cpp-engine.ts";
+import { openOwnEngine } from "../bench/own-engine.ts";
 
 let engine: Engine | undefined;
 let rest = { time: performance.now(), cpu: process.cpuUsage() };
