@@ -29,8 +29,15 @@ export function versusMarkdown(report: VersusReport): string[] {
   return [...about(report), ...tables];
 }
 
-const columns: readonly { readonly title: string; readonly cell: (row: VersusRow) => string }[] = [
-  { title: "test", cell: ({ name }) => name },
+interface Column {
+  readonly title: string;
+  readonly left?: true;
+  readonly cell: (row: VersusRow) => string;
+}
+
+/** One that has nothing to say is left out. */
+const columns: readonly Column[] = [
+  { title: "test", left: true, cell: ({ name }) => name },
   { title: "ours t/s", cell: ({ ours }) => ours.toFixed(2) },
   { title: "theirs t/s", cell: ({ theirs }) => theirs.toFixed(2) },
   { title: "ratio", cell: ({ ratio }) => `${ratio.toFixed(2)}x` },
@@ -43,22 +50,24 @@ const columns: readonly { readonly title: string; readonly cell: (row: VersusRow
     cell: ({ share, bound }) => (share === null ? "" : `${percent(share)} ${bound}`),
   },
   { title: "theirs", cell: ({ theirs_share }) => (theirs_share === null ? "" : percent(theirs_share)) },
-  { title: "theirs with", cell: ({ theirs_variant }) => theirs_variant },
+  { title: "ours with", left: true, cell: ({ ours_variant }) => ours_variant },
+  { title: "theirs with", left: true, cell: ({ theirs_variant }) => theirs_variant },
 ];
 
 function table(rows: readonly VersusRow[]): string[] {
-  const cells = [
-    columns.map(({ title }) => title),
-    ...rows.map((row) => columns.map(({ cell }) => cell(row))),
-  ];
-  const widths = columns.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  const isLeft = (column: number) => column === 0 || column === columns.length - 1;
-  const line = (row: readonly string[]) => `| ${row.join(" | ")} |`;
-  const [titles = "", ...body] = cells.map((row) =>
-    line(row.map((cell, i) => (isLeft(i) ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))),
+  const shown = columns.filter(({ cell }) => rows.some((row) => cell(row) !== ""));
+  const texts = shown.map(({ title, cell }) => [title, ...rows.map(cell)]);
+  const padded = texts.map((cells, column) => {
+    const width = Math.max(...cells.map(({ length }) => length));
+    const { left } = shown[column] as Column;
+    const rule = left ? "-".repeat(width) : `${"-".repeat(width - 1)}:`;
+    const [title = "", ...others] = cells.map((cell) => (left ? cell.padEnd(width) : cell.padStart(width)));
+    return [title, rule, ...others];
+  });
+  return Array.from(
+    { length: rows.length + 2 },
+    (_, i) => `| ${padded.map((cells) => cells[i]).join(" | ")} |`,
   );
-  const rule = line(widths.map((width, i) => (isLeft(i) ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)));
-  return [titles, rule, ...body];
 }
 
 export function versusChart(report: VersusReport): string {

@@ -105,7 +105,8 @@ export interface VersusRow {
   /** Engine and weights in words. */
   readonly ours_is: string;
   readonly theirs_is: string;
-  /** The way of running theirs that was the faster one: "flash attention on"; "" where there is but one. */
+  /** The way of running that was the faster one: "flash attention on"; "" where there is but one. */
+  readonly ours_variant: string;
   readonly theirs_variant: string;
   readonly in_turns: boolean;
   readonly samples_ours: readonly number[];
@@ -127,6 +128,7 @@ export function versusRow({ workload, ours, theirs, ratio, inTurns }: Comparison
     theirs_share: bound === "memory" && inTurns ? bandwidthShare(ours, theirs) : null,
     ours_is: inWords(ours),
     theirs_is: inWords(theirs),
+    ours_variant: ours.variant,
     theirs_variant: theirs.variant,
     in_turns: inTurns,
     samples_ours: rates(ours),
