@@ -49,7 +49,10 @@ const columns: readonly Column[] = [
     title: "ours of limit",
     cell: ({ share, bound }) => (share === null ? "" : `${percent(share)} ${bound}`),
   },
-  { title: "theirs", cell: ({ theirs_share }) => (theirs_share === null ? "" : percent(theirs_share)) },
+  {
+    title: "theirs of limit",
+    cell: ({ theirs_share }) => (theirs_share === null ? "" : percent(theirs_share)),
+  },
   { title: "ours with", left: true, cell: ({ ours_variant }) => ours_variant },
   { title: "theirs with", left: true, cell: ({ theirs_variant }) => theirs_variant },
 ];
