@@ -5,7 +5,7 @@ import type { Bound } from "./cost.ts";
 import type { Workload } from "./workload.ts";
 
 /** What a child process needs to know to become an engine. */
-export type EngineSpec = MiniCpmSpec | LlamaCppSpec;
+export type EngineSpec = MiniCpmSpec | LlamaCppSpec | OnnxRuntimeSpec;
 
 export interface MiniCpmSpec {
   readonly kind: "minicpm";
@@ -26,6 +26,15 @@ export interface LlamaCppSpec {
   readonly kvType: KvType;
   /** Tokens that the longest workload holds in the end. */
   readonly capacity: number;
+}
+
+export interface OnnxRuntimeSpec {
+  readonly kind: "onnxruntime";
+  /** onnxruntime-node's entry. */
+  readonly entry: string;
+  /** Folder or file whose shapes are taken; its weights are not. */
+  readonly model: string;
+  readonly threads: number;
 }
 
 export interface EngineAbout {

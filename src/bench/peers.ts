@@ -1,5 +1,5 @@
 /** Where other engines are found: installed apart, so that this package does not depend on them. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PeerNotFoundError } from "../errors.ts";
@@ -16,12 +16,22 @@ export function findLlamaCpp(folders: readonly string[] = [peersFolder, process.
   return findPeer("node-llama-cpp", "dist/index.js", folders);
 }
 
+/** The entry of onnxruntime-node, in the same places. @throws PeerNotFoundError */
+export function findOnnxRuntime(folders: readonly string[] = [peersFolder, process.cwd()]): string {
+  return findPeer("onnxruntime-node", "dist/index.js", folders);
+}
+
 function findPeer(name: string, entry: string, folders: readonly string[]): string {
   const searched = folders.map((folder) => join(folder, "node_modules", name));
   const found = searched.find((folder) => existsSync(join(folder, entry)));
   if (found) return join(found, entry);
-  const install = existsSync(join(peersFolder, "package.json"))
-    ? `npm install --prefix ${peersFolder} --ignore-scripts`
-    : `npm install --ignore-scripts ${name}`;
-  throw new PeerNotFoundError(name, searched, install);
+  throw new PeerNotFoundError(name, searched, installCommand(name));
+}
+
+/** bench/peers lists the smaller ones; without a clone the working folder takes them. */
+function installCommand(name: string): string {
+  const list = join(peersFolder, "package.json");
+  if (!existsSync(list)) return `npm install --ignore-scripts ${name}`;
+  const command = `npm install --prefix ${peersFolder} --ignore-scripts`;
+  return readFileSync(list, "utf8").includes(`"${name}"`) ? command : `${command} --no-save ${name}`;
 }

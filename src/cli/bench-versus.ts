@@ -5,10 +5,11 @@ import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
 import type { BenchLoadOptions } from "../bench/bench-model.ts";
 import { peerWeights } from "../bench/peer-file.ts";
-import { findLlamaCpp } from "../bench/peers.ts";
-import { runVersus, type VersusModel } from "../bench/run-versus.ts";
+import { findLlamaCpp, findOnnxRuntime } from "../bench/peers.ts";
+import { runVersus } from "../bench/run-versus.ts";
 import type { SeededProgress } from "../bench/seeded-checkpoint.ts";
 import { cacheFolder, findShape, knownShapes, sameSize, writeShape } from "../bench/shape.ts";
+import type { VersusModel } from "../bench/sides.ts";
 import { versusChart, versusMarkdown } from "../bench/versus-report.ts";
 import type { Workload } from "../bench/workload.ts";
 import { ModelNotFoundError } from "../index.ts";
@@ -19,7 +20,7 @@ import { escaped } from "./printable.ts";
 import { formatBytes } from "./quantities.ts";
 import type { Terminal } from "./terminal.ts";
 
-const engines = ["llama.cpp"] as const;
+const engines = ["llama.cpp", "onnxruntime"] as const;
 const types = ["f32", "f16", "bf16", "q8_0", "q4_0"] as const;
 
 export interface VersusFlags {
@@ -34,7 +35,7 @@ export function addVersusOptions(command: Command): void {
   add(
     new Option(
       "--vs <engine>",
-      "with another engine on the same weights, in turns, each in its own process",
+      "with another engine on the same weights, in turns (onnxruntime: linear layers and head only)",
     ).choices(engines),
   );
   add(
@@ -67,7 +68,7 @@ export async function benchVersus(
 ): Promise<void> {
   const { vs, vsType, vsModel, output, load, workloads, rounds } = question;
   refuseMixed(question);
-  const llamaCpp = vs && findLlamaCpp();
+  const peer = vs && { engine: vs, entry: vs === "llama.cpp" ? findLlamaCpp() : findOnnxRuntime() };
   const prepared = new Prepared(terminal, signal, question.keep);
   try {
     const first =
@@ -77,7 +78,7 @@ export async function benchVersus(
     const report = await runVersus({
       model,
       otherModel,
-      llamaCpp,
+      peer,
       peerWeights: vsType && peerWeights(vsType.toUpperCase() as Uppercase<typeof vsType>),
       load,
       script: fileURLToPath(new URL("./engine-program.js", import.meta.url)),
@@ -99,7 +100,11 @@ export async function benchVersus(
 }
 
 function refuseMixed({ vs, vsType, load, workloads, output }: VersusQuestion): void {
-  if (vsType && !vs) throw new UsageError("--vs-type says what another engine runs: give --vs too.");
+  if (vsType && vs !== "llama.cpp")
+    throw new UsageError("--vs-type says what llama.cpp runs: give --vs llama.cpp.");
+  if (vs === "onnxruntime" && workloads.some((each) => "depth" in each && each.depth > 0)) {
+    throw new UsageError("--vs onnxruntime compares linear layers and the head only: take -d 0.");
+  }
   if (load.device !== "cpu") throw new UsageError("--vs and --vs-model compare on the CPU only.");
   const plain = workloads.every(
     (each) => each.kind === "prompt" || (each.kind === "generate" && each.sequences === 1),

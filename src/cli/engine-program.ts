@@ -2,6 +2,7 @@
 import type { Engine, EngineSpec } from "../bench/engine.ts";
 import type { EngineAnswer, EngineRequest } from "../bench/engine-process.ts";
 import { openLlamaCpp } from "../bench/llama-cpp-engine.ts";
+import { openOnnxRuntime } from "../bench/onnxruntime-engine.ts";
 import { openOwnEngine } from "../bench/own-engine.ts";
 
 let engine: Engine | undefined;
@@ -31,5 +32,12 @@ async function answer(request: EngineRequest): Promise<EngineAnswer> {
 }
 
 function open(spec: EngineSpec): Promise<Engine> {
-  return spec.kind === "minicpm" ? openOwnEngine(spec) : openLlamaCpp(spec);
+  switch (spec.kind) {
+    case "minicpm":
+      return openOwnEngine(spec);
+    case "llama.cpp":
+      return openLlamaCpp(spec);
+    case "onnxruntime":
+      return openOnnxRuntime(spec);
+  }
 }

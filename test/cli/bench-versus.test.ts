@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { llamaCppPath } from "../../bench/peers/llama-cpp.ts";
-import { testNeeding } from "../needs.ts";
+import { root, testNeeding } from "../needs.ts";
 import { addonFile, minicpm, nano, testNative, tiny } from "./cli-process.ts";
 
 const cache = mkdtempSync(join(tmpdir(), "minicpm-versus-"));
@@ -41,6 +41,25 @@ testBoth("--vs llama.cpp compares on the same weights and leaves nothing behind"
   expect(readdirSync(join(cache, "minicpm/shapes"))).toEqual([]);
 });
 
+const onnxRuntime = join(root, "bench/peers/node_modules/onnxruntime-node");
+const installed = "npm install --prefix bench/peers --ignore-scripts --no-save onnxruntime-node";
+
+testNeeding([onnxRuntime, addonFile], installed)(
+  "--vs onnxruntime says that it has no attention",
+  async () => {
+    const words = ["bench", nano, ...small, "--vs", "onnxruntime", "-o", "json"];
+    const { code, out } = await minicpm(words, { env });
+    expect(code).toBe(0);
+    const { rows } = JSON.parse(out);
+    expect(rows.map(({ name }: { name: string }) => name)).toEqual(["pp16", "tg4"]);
+    for (const row of rows) {
+      expect(row.theirs_is).toMatch(/^nano int4 in ONNX Runtime .*, linear layers and head only$/);
+      expect(row.theirs_variant).toMatch(/^int4 in blocks of (32|128)$/);
+      expect(row.theirs).toBeGreaterThan(0);
+    }
+  },
+);
+
 testNative(
   "--vs-model puts two models side by side, the second by its shape where there is none",
   async () => {
@@ -57,10 +76,11 @@ testNative(
 );
 
 test.each([
-  [["--vs", "vllm"], /Allowed choices are llama\.cpp/],
-  [["--vs-type", "q4_0", "--vs-model", nano], /give --vs too/],
+  [["--vs", "vllm"], /Allowed choices are llama\.cpp, onnxruntime/],
+  [["--vs-type", "q4_0", "--vs-model", nano], /give --vs llama\.cpp/],
   [["--vs-model", nano, "--device", "reference"], /on the CPU only/],
   [["--vs-model", nano, "-b", "2"], /neither --turn nor --batch/],
+  [["--vs", "onnxruntime", "-d", "0,64"], /linear layers and the head only/],
   [["--vs-model", nano, "-o", "csv"], /print md or json/],
 ])("%j is refused, exit code 2", async (words, reason) => {
   const { code, out, err } = await minicpm(["bench", tiny, ...words], { env });
