@@ -15,13 +15,16 @@ export type EngineRequest =
 
 export type EngineAnswer =
   | { readonly about: EngineAbout }
-  /** @param idle seconds of CPU between the answer before and this request, and how long that was */
-  | { readonly sample: Sample; readonly idle: IdleTime }
+  | { readonly sample: Sample; readonly usage: Usage }
   | { readonly error: { readonly message: string; readonly code?: string } };
 
-export interface IdleTime {
-  readonly cpuSeconds: number;
-  readonly seconds: number;
+/** What an engine's process took of the machine. */
+export interface Usage {
+  /** CPU between the answer before and this request, and how long that was: seconds. */
+  readonly idleCpu: number;
+  readonly idle: number;
+  /** Memory that it holds after the run, mapped files with it: bytes. */
+  readonly memoryBytes: number;
 }
 
 export interface EngineProcessOptions {
@@ -37,10 +40,15 @@ const mostErrorText = 2000;
 export class EngineProcess implements Engine {
   /** Of the time between two answers, the share of one core that the engine used all the same. */
   get idleShare(): number {
-    return this.#idle.seconds > 0 ? this.#idle.cpuSeconds / this.#idle.seconds : 0;
+    return this.#usage.idle > 0 ? this.#usage.idleCpu / this.#usage.idle : 0;
   }
 
-  #idle: IdleTime = { cpuSeconds: 0, seconds: 0 };
+  /** Most memory that it held after a run, mapped files with it: bytes. */
+  get memoryBytes(): number {
+    return this.#usage.memoryBytes;
+  }
+
+  #usage: Usage = { idleCpu: 0, idle: 0, memoryBytes: 0 };
 
   private constructor(
     readonly about: EngineAbout,
@@ -71,9 +79,11 @@ export class EngineProcess implements Engine {
   async measure(workload: Workload, variant: number, round: number): Promise<Sample> {
     const answer = await this.child.ask({ do: "measure", workload, variant, round });
     if (!("sample" in answer)) throw new Error("The engine's process gave no measurement.");
-    this.#idle = {
-      cpuSeconds: this.#idle.cpuSeconds + answer.idle.cpuSeconds,
-      seconds: this.#idle.seconds + answer.idle.seconds,
+    const { idleCpu, idle, memoryBytes } = answer.usage;
+    this.#usage = {
+      idleCpu: this.#usage.idleCpu + idleCpu,
+      idle: this.#usage.idle + idle,
+      memoryBytes: Math.max(this.#usage.memoryBytes, memoryBytes),
     };
     return answer.sample;
   }

@@ -12,17 +12,26 @@ export interface VersusReport {
   readonly rounds: number;
   /** ISO 8601. */
   readonly time: string;
+  readonly engines: readonly EngineReport[];
   /** What a reader has to know, as sentences. */
   readonly notes: readonly string[];
   readonly rows: readonly VersusRow[];
+}
+
+export interface EngineReport {
+  /** As the rows name it. */
+  readonly is: string;
+  readonly load_seconds: number;
+  /** Most that its process held after a run, mapped files with it: bytes. */
+  readonly memory_bytes: number;
 }
 
 /** A table for each pair of sides, below what holds for all. */
 export function versusMarkdown(report: VersusReport): string[] {
   const tables = [...bySides(report.rows).values()].flatMap((rows) => [
     "",
-    `ours: ${rows[0]?.ours_is}  `,
-    `theirs: ${rows[0]?.theirs_is}`,
+    `ours: ${engineText(report, rows[0]?.ours_is)}  `,
+    `theirs: ${engineText(report, rows[0]?.theirs_is)}`,
     "",
     ...table(rows),
   ]);
@@ -103,6 +112,13 @@ function about({ cpu, threads, scheduling, scheduling_is, rounds, notes }: Versu
     `${cpu}, ${threads} threads, ${scheduling_is} (${scheduling}), median of ${rounds} rounds`,
     ...notes,
   ];
+}
+
+function engineText({ engines }: VersusReport, is = ""): string {
+  const found = engines.find((engine) => engine.is === is);
+  if (!found) return is;
+  const { load_seconds, memory_bytes } = found;
+  return `${is} (loaded in ${load_seconds.toFixed(2)} s, ${(memory_bytes / 2 ** 30).toFixed(2)} GiB)`;
 }
 
 /** Rows that compare the same two things. */

@@ -126,8 +126,8 @@ export function versusRow({ workload, ours, theirs, ratio, inTurns }: Comparison
     share: shares.length > 0 ? median(shares) : null,
     bound,
     theirs_share: bound === "memory" && inTurns ? bandwidthShare(ours, theirs) : null,
-    ours_is: inWords(ours),
-    theirs_is: inWords(theirs),
+    ours_is: inWords(ours.contender),
+    theirs_is: inWords(theirs.contender),
     ours_variant: ours.variant,
     theirs_variant: theirs.variant,
     in_turns: inTurns,
@@ -145,9 +145,9 @@ function bandwidthShare(ours: Series, theirs: Series): number | null {
   return shares.length > 0 ? median(shares) : null;
 }
 
-function inWords({ contender }: Series): string {
-  const { engine, backend } = contender.engine.about;
-  return [`${contender.model} in ${engine}`, backend].filter((part) => part !== "").join(", ");
+/** "minicpm4-0.5b BF16 in minicpm, cpu avx512" */
+export function inWords({ model, engine: { about } }: Contender): string {
+  return [`${model} in ${about.engine}`, about.backend].filter((part) => part !== "").join(", ");
 }
 
 function rates({ samples }: Series): number[] {

@@ -18,13 +18,14 @@ process.on("SIGINT", () => {}); // Ctrl-C reaches the whole group; the parent sa
 async function answer(request: EngineRequest): Promise<EngineAnswer> {
   try {
     const { user, system } = process.cpuUsage(rest.cpu);
-    const idle = { cpuSeconds: (user + system) / 1e6, seconds: (performance.now() - rest.time) / 1000 };
+    const resting = { idleCpu: (user + system) / 1e6, idle: (performance.now() - rest.time) / 1000 };
     if (request.do === "open") {
       engine = await open(request.spec);
       return { about: engine.about };
     }
     if (!engine) throw new Error("No engine is open.");
-    return { sample: await engine.measure(request.workload, request.variant, request.round), idle };
+    const sample = await engine.measure(request.workload, request.variant, request.round);
+    return { sample, usage: { ...resting, memoryBytes: process.memoryUsage.rss() } };
   } catch (error) {
     const { message, code } = error as Error & { readonly code?: unknown };
     return { error: { message: String(message), ...(typeof code === "string" && { code }) } };

@@ -33,7 +33,7 @@ test("a process tells about its engine and answers one measurement after the oth
   expect(engine.idleShare).toBe(0);
   expect(await engine.measure(prompt(8), 1, 2)).toEqual({ seconds: 2, tokensPerSecond: 21 });
   expect(await engine.measure(prompt(8), 0, 3)).toEqual({ seconds: 2, tokensPerSecond: 30 });
-  expect(engine.idleShare).toBe(0.25);
+  expect([engine.idleShare, engine.memoryBytes]).toEqual([0.25, 3000]);
 });
 
 test("what is put before the command is run before it", async () => {

@@ -14,6 +14,6 @@ process.on("message", (request) => {
   }
   if (workload.prompt === 3) return undefined;
   const sample = { seconds: 2, tokensPerSecond: 10 * round + variant };
-  return process.send({ sample, idle: { cpuSeconds: 0.25, seconds: 1 } });
+  return process.send({ sample, usage: { idleCpu: 0.25, idle: 1, memoryBytes: 1000 * round } });
 });
 process.on("disconnect", () => process.exit());
