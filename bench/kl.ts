@@ -14,9 +14,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { checkpointAsGguf } from "../src/bench/checkpoint-gguf.ts";
+import { ggufArchitecture } from "../src/bench/gguf-metadata.ts";
 import { openModel } from "../src/model/load.ts";
 import type { OpenedModel } from "../src/model/opened-model.ts";
-import { checkpointAsGguf } from "../test/model/gguf-writer.ts";
 import { withModel, withSequence } from "../test/real/native-model.ts";
 import { type Divergence, divergence } from "./kl-divergence.ts";
 import { llamaCppLogits } from "./peers/llama-cpp.ts";
@@ -73,15 +74,12 @@ try {
 
 /** The model as an F32 GGUF file: its own where it is one, else a new one in `folder`. */
 function asFloat32Gguf(model: OpenedModel, folder: string) {
-  const { architecture, embedScale, residualScale, logitScale, longRope } = model.config;
   if (model.format === "gguf" && Object.values(model.plan.weights).every(({ dtype }) => dtype === "F32")) {
-    return { path: model.path, architecture };
+    return { path: model.path, architecture: model.config.architecture };
   }
-  const plain = embedScale === 1 && residualScale === 1 && logitScale === 1 && !longRope;
-  const options = { widen: true, architecture: plain ? "llama" : "minicpm" } as const;
   const path = join(folder, "model.gguf");
-  writeFileSync(path, checkpointAsGguf(model, options));
-  return { path, architecture: options.architecture };
+  writeFileSync(path, checkpointAsGguf(model, { matrices: "F32" }));
+  return { path, architecture: ggufArchitecture(model.config) };
 }
 
 /** The logits after each token, one step a token. */

@@ -143,6 +143,21 @@ export class ShapeError extends MiniCpmError {
   readonly code = "SHAPE";
 }
 
+/** Another engine that a benchmark should compare with is not installed. */
+export class PeerNotFoundError extends MiniCpmError {
+  readonly code = "PEER_NOT_FOUND";
+
+  constructor(
+    /** Its npm package. */
+    readonly peer: string,
+    readonly searched: readonly string[],
+    /** The command that installs it. */
+    readonly install: string,
+  ) {
+    super(`${peer} is not installed. Looked at: ${searched.join(", ")}. Install it with: ${install}`);
+  }
+}
+
 /** A file that was to be written could not be. What was saved before is whole. */
 export class StorageError extends MiniCpmError {
   readonly code = "STORAGE";

@@ -16,6 +16,9 @@ MiniCpm4::MiniCpm4(const Config& config, const Weights& weights, Backend& backen
   embed_ = weights.at("embed");
   norm_ = weights.at("norm");
   head_ = weights.has("head") ? weights.at("head") : embed_;
+  const auto optional = [&](const std::string& name) {
+    return weights.has(name) ? weights.at(name) : Tensor{};
+  };
   for (int i = 0; i < config.layers; ++i) {
     const std::string name = "layers." + std::to_string(i);
     layers_.push_back({
@@ -24,6 +27,8 @@ MiniCpm4::MiniCpm4(const Config& config, const Weights& weights, Backend& backen
         .k = weights.at(name + ".attn.k"),
         .v = weights.at(name + ".attn.v"),
         .o = weights.at(name + ".attn.o"),
+        .q_norm = optional(name + ".attn.q_norm"),
+        .k_norm = optional(name + ".attn.k_norm"),
         .mlp_norm = weights.at(name + ".mlp.norm"),
         .gate = weights.at(name + ".mlp.gate"),
         .up = weights.at(name + ".mlp.up"),
@@ -121,6 +126,8 @@ void MiniCpm4::attention(const Layer& layer, int index, const Batch& batch, int 
   start(Linear{.y = q, .x = x, .weight = layer.q});
   start(Linear{.y = k, .x = x, .weight = layer.k});
   start(Linear{.y = v, .x = x, .weight = layer.v});
+  norm_heads(q, layer.q_norm);
+  norm_heads(k, layer.k_norm);
   start(Rope{.x = q, .cos = cos, .sin = sin, .head_dim = config_.head_dim});
   start(Rope{.x = k, .cos = cos, .sin = sin, .head_dim = config_.head_dim});
   start(KvAppend{.k = k, .v = v, .segments = batch.segments, .layout = layout_, .layer = index});
@@ -160,6 +167,15 @@ BlockMasks MiniCpm4::select_blocks(int layer, const Batch& batch, const Tensor& 
                      .kv_heads = config_.kv_heads,
                      .rule = *config_.sparse});
   return masks;
+}
+
+/// RMSNorm of every head by itself (qk-norm), where the model has it: `x` seen as [rows * heads,
+/// head_dim].
+void MiniCpm4::norm_heads(const Tensor& x, const Tensor& weight) {
+  if (!weight.data) return;
+  const int64_t heads = x.columns / config_.head_dim;
+  const Tensor each{x.data, x.dtype, x.rows * heads, config_.head_dim};
+  start(RmsNorm{.y = each, .x = each, .weight = weight, .eps = config_.rms_norm_eps});
 }
 
 /// h += residual_scale * down(silu(gate(norm(h))) * up(norm(h)))

@@ -1,5 +1,6 @@
 // MiniCPM4's forward pass: Llama with muP scales, and InfLLM v2's block-sparse attention where the
-// config has it (MiniCPM4 report, arXiv:2506.07900).
+// config has it (MiniCPM4 report, arXiv:2506.07900). With qk-norm weights it is Qwen3's
+// (arXiv:2505.09388) too.
 #pragma once
 
 #include <atomic>
@@ -64,6 +65,7 @@ class MiniCpm4 {
  private:
   struct Layer {
     Tensor attention_norm, q, k, v, o;
+    Tensor q_norm, k_norm;  // [1, head_dim]; null where the model norms neither
     Tensor mlp_norm, gate, up, down;
   };
 
@@ -79,6 +81,7 @@ class MiniCpm4 {
 
   void attention(const Layer& layer, int index, const Batch& batch, int rows);
   BlockMasks select_blocks(int layer, const Batch& batch, const Tensor& q);
+  void norm_heads(const Tensor& x, const Tensor& weight);
   void mlp(const Layer& layer, int rows);
   template <typename Op>
   void start(const Op& op);

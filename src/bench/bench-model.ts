@@ -75,7 +75,7 @@ export async function loadBenchModel(
 }
 
 /** The name, with the type of most weights where it does not say that itself. */
-function titleOf(name: string, weights: readonly WeightPlan[]): string {
+export function titleOf(name: string, weights: readonly WeightPlan[]): string {
   const byType = new Map<string, number>();
   for (const weight of weights) {
     byType.set(weight.dtype, (byType.get(weight.dtype) ?? 0) + weightElements(weight));

@@ -4,7 +4,7 @@ import { addon, type MachineLimits } from "../native/binding.ts";
 import { publicError, withPublicErrors } from "../native/error-table.ts";
 import type { BenchModel } from "./bench-model.ts";
 import { type Bound, leastSeconds, type Work } from "./cost.ts";
-import { runOf } from "./run.ts";
+import { type Run, runOf } from "./run.ts";
 import { type Workload, workloadTokens } from "./workload.ts";
 
 export interface Repetition {
@@ -52,27 +52,33 @@ export async function measure(
     for (let round = 0; round <= count; ++round) {
       if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason });
       onRepetition(round);
-      await run.prepare(round);
-      const limits = await machineLimits(model);
-      const start = performance.now();
-      const cached = await run.run();
-      const seconds = (performance.now() - start) / 1000;
+      const { bound, ...repetition } = await repeat(model, workload, run, round);
       if (round === 0) continue;
-      const least = leastSeconds(run.work, limits);
-      bounds.push(least.bound);
-      repetitions.push({
-        seconds,
-        tokensPerSecond: workloadTokens(workload) / seconds,
-        cached,
-        limits,
-        share: least.seconds / seconds,
-      });
+      bounds.push(bound);
+      repetitions.push(repetition);
     }
   } finally {
     run.dispose();
   }
   const memory = bounds.filter((bound) => bound === "memory").length;
   return { workload, work: run.work, bound: 2 * memory >= count ? "memory" : "compute", repetitions };
+}
+
+/** One round of `run`, made ready before; the limits are measured between the two. */
+export async function repeat(
+  model: BenchModel,
+  workload: Workload,
+  run: Run,
+  round: number,
+): Promise<Repetition & { readonly bound: Bound }> {
+  await run.prepare(round);
+  const limits = await machineLimits(model);
+  const start = performance.now();
+  const cached = await run.run();
+  const seconds = (performance.now() - start) / 1000;
+  const least = leastSeconds(run.work, limits);
+  const tokensPerSecond = workloadTokens(workload) / seconds;
+  return { seconds, tokensPerSecond, cached, limits, share: least.seconds / seconds, bound: least.bound };
 }
 
 /**

@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { toBf16, toF16 } from "./half.ts";
 
 export type SeededDType = "F32" | "F16" | "BF16";
 
@@ -116,9 +117,10 @@ function seededTensors(config: SeededConfig): SeededTensor[] {
   const queries = config.num_attention_heads * headDim;
   const keys = config.num_key_value_heads * headDim;
   const tied = config.tie_word_embeddings;
-  const vector = (name: string, amplitude: number, offset: number) => ({
+  const qkNorm = Array.isArray(config.architectures) && config.architectures[0] === "Qwen3ForCausalLM";
+  const vector = (name: string, amplitude: number, offset: number, length = hidden) => ({
     name,
-    shape: [hidden],
+    shape: [length],
     amplitude,
     offset,
   });
@@ -140,6 +142,9 @@ function seededTensors(config: SeededConfig): SeededTensor[] {
       linear(`${at}self_attn.k_proj.weight`, keys, hidden, 1.5),
       linear(`${at}self_attn.v_proj.weight`, keys, hidden, 1),
       linear(`${at}self_attn.o_proj.weight`, hidden, queries, 4),
+      ...(qkNorm ? ["q", "k"] : []).map((part) =>
+        vector(`${at}self_attn.${part}_norm.weight`, 0.5, 1.5, headDim),
+      ),
       vector(`${at}post_attention_layernorm.weight`, 0.25, 1),
       linear(`${at}mlp.gate_proj.weight`, inner, hidden, 1),
       linear(`${at}mlp.up_proj.weight`, inner, hidden, 1),
@@ -184,34 +189,6 @@ function* tensorBytes(
       yield new Uint8Array(stored.buffer, 0, here * stored.BYTES_PER_ELEMENT);
     }
   }
-}
-
-/** Float32 bits to bfloat16 bits, to nearest, ties to even; finite numbers only. */
-function toBf16(bits: number): number {
-  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
-}
-
-/** Float32 bits to float16 bits, to nearest, ties to even; finite numbers below 65,504 only. */
-function toF16(bits: number): number {
-  const sign = (bits >>> 16) & 0x8000;
-  const exponent = ((bits >>> 23) & 0xff) - 112; // float16's biased exponent
-  const mantissa = bits & 0x7fffff;
-  if (exponent > 0) {
-    const half = (exponent << 10) | (mantissa >>> 13);
-    return sign | (half + roundUp(mantissa, 13, half));
-  }
-  const shift = 14 - exponent; // subnormal: the leading one becomes an ordinary bit
-  if (shift > 24) return sign;
-  const whole = mantissa | 0x800000;
-  const half = whole >>> shift;
-  return sign | (half + roundUp(whole, shift, half));
-}
-
-/** 1 where the `shift` low bits of `value` are above a half, or a half and `kept` is odd. */
-function roundUp(value: number, shift: number, kept: number): 0 | 1 {
-  const rest = value & (2 ** shift - 1);
-  const half = 2 ** (shift - 1);
-  return rest > half || (rest === half && (kept & 1) === 1) ? 1 : 0;
 }
 
 function fnv1a(name: string): number {

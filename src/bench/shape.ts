@@ -32,6 +32,24 @@ const minicpm4 = {
   torch_dtype: "bfloat16",
 };
 
+/** What Qwen3's dense models have in common. */
+const qwen3 = {
+  architectures: ["Qwen3ForCausalLM"],
+  model_type: "qwen3",
+  hidden_act: "silu",
+  attention_bias: false,
+  use_sliding_window: false,
+  vocab_size: 151936,
+  head_dim: 128,
+  num_key_value_heads: 8,
+  max_position_embeddings: 40960,
+  rms_norm_eps: 1e-6,
+  rope_theta: 1_000_000,
+  bos_token_id: 151643,
+  eos_token_id: 151645,
+  torch_dtype: "bfloat16",
+};
+
 /** Dimensions of released models, by name. */
 export const knownShapes: ReadonlyMap<string, SeededConfig> = new Map([
   [
@@ -60,6 +78,34 @@ export const knownShapes: ReadonlyMap<string, SeededConfig> = new Map([
       tie_word_embeddings: false,
     },
   ],
+  [
+    "qwen3-0.6b",
+    {
+      ...qwen3,
+      hidden_size: 1024,
+      intermediate_size: 3072,
+      num_hidden_layers: 28,
+      num_attention_heads: 16,
+      tie_word_embeddings: true,
+    },
+  ],
+  [
+    "qwen3-8b",
+    {
+      ...qwen3,
+      hidden_size: 4096,
+      intermediate_size: 12288,
+      num_hidden_layers: 36,
+      num_attention_heads: 32,
+      tie_word_embeddings: false,
+    },
+  ],
+]);
+
+/** The MiniCPM4 shape that is as large as a shape of another family. */
+export const sameSize: ReadonlyMap<string, string> = new Map([
+  ["qwen3-0.6b", "minicpm4-0.5b"],
+  ["qwen3-8b", "minicpm4-8b"],
 ]);
 
 /**
@@ -80,7 +126,7 @@ export function findShape(reference: string): Shape {
     num_key_value_heads: kvHeads,
     head_dim: headDim,
     // As in the classes of transformers where the file does not say.
-    tie_word_embeddings: tiedHead ?? architecture !== "LlamaForCausalLM",
+    tie_word_embeddings: tiedHead ?? architecture.startsWith("MiniCPM"),
     sparse_config: undefined,
   } as unknown as SeededConfig;
   const folder = basename(dirname(path));

@@ -5,6 +5,7 @@ import { measure } from "../bench/measure.ts";
 import { csvHeader, csvRow, markdownHeader, markdownRow, type Row, rowOf } from "../bench/report.ts";
 import { findShape, knownShapes, writeShape } from "../bench/shape.ts";
 import { type WorkloadLists, workloadName, workloads } from "../bench/workload.ts";
+import { addVersusOptions, benchVersus, type VersusFlags } from "./bench-versus.ts";
 import { addOutputOptions, applyOutputOptions, guarded, type OutputOptions } from "./command-options.ts";
 import { chosenModel, defaultModelHelp, modelHelp } from "./default-model.ts";
 import { UsageError } from "./failure.ts";
@@ -16,7 +17,7 @@ import type { Terminal } from "./terminal.ts";
 
 const outputs = ["md", "json", "jsonl", "csv"] as const;
 
-interface BenchOptions extends OutputOptions {
+interface BenchOptions extends OutputOptions, VersusFlags {
   readonly prompt: readonly number[];
   readonly generate: readonly number[];
   readonly depth: readonly number[];
@@ -43,6 +44,7 @@ export function addBenchCommand(program: Command, terminal: Terminal): void {
     .argument("[model]", `${modelHelp} (without --shape, ${defaultModelHelp})`);
   addMeasureOptions(command);
   addWhereOptions(command);
+  addVersusOptions(command);
   addOutputOptions(command, "the same as -o json, errors too");
   command.action(async (reference: string | undefined, options: BenchOptions) => {
     applyOutputOptions(terminal, options);
@@ -58,10 +60,20 @@ export function addBenchCommand(program: Command, terminal: Terminal): void {
     if (reference !== undefined && options.shape !== undefined) {
       throw new UsageError("Give a model or --shape, not both.");
     }
+    const output = options.output ?? (options.json ? "json" : "md");
     await interruptible(async (signal) => {
+      if (options.vs !== undefined || options.vsModel !== undefined) {
+        const { repetitions: rounds, keep = false } = options;
+        const load = loadOf(options);
+        return benchVersus(
+          { ...options, model: reference, keep, load, workloads: tests, rounds, output },
+          terminal,
+          signal,
+        );
+      }
       const model = await openModel(reference, options, terminal, signal);
       try {
-        const printer = rowPrinter(terminal, options.output ?? (options.json ? "json" : "md"));
+        const printer = rowPrinter(terminal, output);
         for (const test of tests) {
           const { repetitions } = options;
           const onRepetition = (repetition: number) =>
@@ -123,6 +135,14 @@ function addWhereOptions(command: Command): void {
   add(new Option("--kv-type <type>", "how keys and values are held").choices(["f32", "f16"]));
 }
 
+/** How the model is loaded, alone or in a comparison. */
+function loadOf({ device, threads, kvType: asked }: BenchOptions) {
+  const kvType = asked ?? (device === "reference" ? "f32" : "f16");
+  if (device === "reference" && kvType === "f16")
+    throw new UsageError("--device reference computes in f32 only.");
+  return { device, threads, kvType };
+}
+
 /** Loads the model named, nano, or one of random weights in the shape named. */
 async function openModel(
   reference: string | undefined,
@@ -130,16 +150,10 @@ async function openModel(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<BenchModel> {
-  const { device, threads } = options;
-  const kvType = options.kvType ?? (device === "reference" ? "f32" : "f16");
-  if (device === "reference" && kvType === "f16")
-    throw new UsageError("--device reference computes in f32 only.");
   const show = (what: string, done: number, total: number) =>
     terminal.status.show(`${what} ${Math.floor((100 * done) / total)} % of ${formatBytes(total)}`);
   const load = {
-    device,
-    threads,
-    kvType,
+    ...loadOf(options),
     onProgress: (done: number, all: number) => show("loading", done, all),
   };
   if (options.shape === undefined) return loadBenchModel((await chosenModel(reference, terminal)).path, load);

@@ -21,7 +21,9 @@ export interface Naming {
   readonly known: RegExp;
 }
 
-type LayerTensor = `attn.${"norm" | "q" | "k" | "v" | "o"}` | `mlp.${"norm" | "gate" | "up" | "down"}`;
+type LayerTensor =
+  | `attn.${"norm" | "q" | "k" | "v" | "o" | "q_norm" | "k_norm"}`
+  | `mlp.${"norm" | "gate" | "up" | "down"}`;
 
 /** Weights as `ModelPlan` wants them, and what was left over. */
 export interface CheckpointWeights {
@@ -41,6 +43,8 @@ export const huggingFaceNaming: Naming = {
     "attn.k": "self_attn.k_proj.weight",
     "attn.v": "self_attn.v_proj.weight",
     "attn.o": "self_attn.o_proj.weight",
+    "attn.q_norm": "self_attn.q_norm.weight",
+    "attn.k_norm": "self_attn.k_norm.weight",
     "mlp.norm": "post_attention_layernorm.weight",
     "mlp.gate": "mlp.gate_proj.weight",
     "mlp.up": "mlp.up_proj.weight",
@@ -107,7 +111,7 @@ export function mapTensors(config: ModelConfig, set: TensorSet, naming: Naming):
 }
 
 /** `[out, in]` of every tensor of a layer. */
-function layerShapes(config: ModelConfig): Record<LayerTensor, readonly number[]> {
+function layerShapes(config: ModelConfig): Partial<Record<LayerTensor, readonly number[]>> {
   const { hiddenSize, intermediateSize, headDim } = config;
   const queries = config.heads * headDim;
   const keys = config.kvHeads * headDim;
@@ -117,6 +121,7 @@ function layerShapes(config: ModelConfig): Record<LayerTensor, readonly number[]
     "attn.k": [keys, hiddenSize],
     "attn.v": [keys, hiddenSize],
     "attn.o": [hiddenSize, queries],
+    ...(config.qkNorm && { "attn.q_norm": [headDim], "attn.k_norm": [headDim] }),
     "mlp.norm": [hiddenSize],
     "mlp.gate": [intermediateSize, hiddenSize],
     "mlp.up": [intermediateSize, hiddenSize],

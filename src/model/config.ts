@@ -3,10 +3,12 @@ import { CheckpointError, UnsupportedError } from "../errors.ts";
 import type { NativeConfig } from "../native/binding.ts";
 
 export interface ModelConfig extends NativeConfig {
-  /** As the file names it: `MiniCPMForCausalLM`, `LlamaForCausalLM`, ..., or GGUF's `minicpm`, `llama`. */
+  /** As the file names it: `MiniCPMForCausalLM`, `LlamaForCausalLM`, ..., or GGUF's `minicpm`, `llama`, `qwen3`. */
   readonly architecture: string;
   /** Tokens that the model was made for: max_position_embeddings. */
   readonly maxContext: number;
+  /** Every head's queries and keys go through an RMSNorm of their own before RoPE, as in Qwen3. */
+  readonly qkNorm?: boolean;
   /** Whether the head is the embedding; undefined where the file does not say and the tensors decide. */
   readonly tiedHead?: boolean;
   readonly bosToken?: number;
@@ -17,6 +19,19 @@ export interface ModelConfig extends NativeConfig {
 }
 
 export type LongRope = NonNullable<NativeConfig["longRope"]>;
+
+/** What RoPE scaling makes of a config's numbers. */
+export interface RopeScaling {
+  readonly longRope?: LongRope;
+  readonly maxContext: number;
+}
+
+/** What it makes it from: `maxContext` as the file has it. */
+export interface RopeNumbers {
+  readonly headDim: number;
+  readonly theta: number;
+  readonly maxContext: number;
+}
 
 /** Limits far above any model, so that a lie is told from a large model before memory is planned. */
 export const limits = {
@@ -29,6 +44,7 @@ export const limits = {
   context: { least: 2, most: 2 ** 27 },
   eps: { least: 0, most: 1 },
   theta: { least: 1, most: 1e12 },
+  yarnFactor: { least: 1, most: 1e6 },
   scale: { least: 1e-6, most: 1e6 },
   ropeFactor: { least: 1e-6, most: 1e6 },
 } as const;
@@ -85,6 +101,6 @@ export function longRope(
 export function unsupportedRope(file: string, type: string): UnsupportedError {
   return new UnsupportedError(
     `RoPE scaling "${type}" (in ${file})`,
-    "Models without scaling and with longrope run; look for one of those.",
+    "Models without scaling, with longrope and with yarn run; look for one of those.",
   );
 }

@@ -1,12 +1,21 @@
-/** The config of a GGUF file, architectures `minicpm` and `llama`, from its metadata and its RoPE factor tensors. */
+/** The config of a GGUF file from its metadata and its RoPE factor tensors. */
 import { CheckpointError, UnsupportedError } from "../errors.ts";
 import type { ByteSource } from "./byte-source.ts";
-import { checkHeads, type LongRope, limits, longRope, type ModelConfig, unsupportedRope } from "./config.ts";
+import {
+  checkHeads,
+  limits,
+  longRope,
+  type ModelConfig,
+  type RopeNumbers,
+  type RopeScaling,
+  unsupportedRope,
+} from "./config.ts";
 import type { GgufFile } from "./gguf.ts";
 import { Fields } from "./json-fields.ts";
 import { shapeText } from "./tensor-file.ts";
+import { yarnScaling } from "./yarn.ts";
 
-const architectures = ["minicpm", "llama"];
+const architectures = ["minicpm", "llama", "qwen3"];
 
 /** Control tokens that end an answer whether or not the metadata names them. */
 const endingTokens = new Set(["<|im_end|>", "<|eot_id|>"]);
@@ -55,7 +64,8 @@ export function parseGgufConfig(source: ByteSource, gguf: GgufFile): ModelConfig
     fields.integer(key(name), { least: headDim, most: headDim }, headDim);
   }
   const maxContext = fields.integer(key("context_length"), limits.context);
-  const scaling = readRopeScaling(source, fields, gguf, { key, headDim, maxContext });
+  const ropeTheta = fields.number(key("rope.freq_base"), limits.theta, 10000);
+  const scaling = readRopeScaling(source, fields, gguf, { key, headDim, maxContext, theta: ropeTheta });
   const ids = { least: 0, most: vocabSize - 1 };
   const [bosToken] = fields.integers("tokenizer.ggml.bos_token_id", ids);
   return {
@@ -69,9 +79,9 @@ export function parseGgufConfig(source: ByteSource, gguf: GgufFile): ModelConfig
     headDim,
     rmsNormEps: fields.number(key("attention.layer_norm_rms_epsilon"), limits.eps),
     ...(architecture === "minicpm" ? readScales(fields, key, hiddenSize, layers) : plainScales(fields, key)),
-    ropeTheta: fields.number(key("rope.freq_base"), limits.theta, 10000),
-    ...(scaling && { longRope: scaling }),
-    maxContext,
+    ropeTheta,
+    ...scaling,
+    ...(architecture === "qwen3" && { qkNorm: true }),
     ...(bosToken !== undefined && { bosToken }),
     eosTokens: readEosTokens(fields, ids),
   };
@@ -93,11 +103,11 @@ function refuseUnsupported(fields: Fields, gguf: GgufFile, key: Key): void {
   if (bias) refuse(`The tensor ${bias}`, "Only models without biases run.");
 }
 
-/** A Llama with scales is another family (Granite and the like) under a borrowed name. */
+/** A model with scales is another family (Granite and the like) under a borrowed name. */
 function plainScales(fields: Fields, key: Key) {
   for (const name of ["embedding_scale", "residual_scale", "logit_scale"]) {
     const scale = fields.number(key(name), limits.scale, 1);
-    if (scale !== 1) throw fields.wrong(key(name), "1 in a Llama", scale);
+    if (scale !== 1) throw fields.wrong(key(name), `1 in a model of its architecture`, scale);
   }
   return { embedScale: 1, residualScale: 1, logitScale: 1 };
 }
@@ -116,23 +126,46 @@ function readRopeScaling(
   source: ByteSource,
   fields: Fields,
   gguf: GgufFile,
-  { key, headDim, maxContext }: { readonly key: Key; readonly headDim: number; readonly maxContext: number },
-): LongRope | undefined {
+  { key, headDim, maxContext, theta }: RopeNumbers & { readonly key: Key },
+): RopeScaling {
   const type = fields.string(key("rope.scaling.type")) ?? "none";
   if (
     type === "none" ||
     (type === "linear" && fields.number(key("rope.scaling.factor"), limits.scale, 1) === 1)
   ) {
-    return undefined;
+    return { maxContext };
   }
+  if (type === "yarn") return readYarn(fields, key, { headDim, maxContext, theta });
   if (type !== "longrope") throw unsupportedRope(gguf.path, type);
   const original = fields.integer(key("rope.scaling.original_context_length"), limits.context, maxContext);
   const factors = (name: string) => readFactors(source, gguf, name, headDim / 2);
   const shortFactor = factors("rope_factors_short.weight");
   const longFactor = factors("rope_factors_long.weight");
   const magnitude = key("rope.scaling.attn_factor");
-  if (!fields.has(magnitude)) return longRope(shortFactor, longFactor, original, maxContext);
-  return longRope(shortFactor, longFactor, original, maxContext, fields.number(magnitude, limits.scale));
+  const longest = fields.has(magnitude) ? fields.number(magnitude, limits.scale) : undefined;
+  return { longRope: longRope(shortFactor, longFactor, original, maxContext, longest), maxContext };
+}
+
+/** llama.cpp multiplies attn_factor to YaRN's own magnitude. */
+function readYarn(fields: Fields, key: Key, numbers: RopeNumbers): RopeScaling {
+  if (fields.number(key("rope.scaling.yarn_log_multiplier"), { least: 0, most: 1e6 }, 0) !== 0) {
+    throw unsupportedRope(fields.file, "yarn with a log multiplier");
+  }
+  const factor = fields.number(key("rope.scaling.factor"), limits.yarnFactor);
+  const beta = (name: string, usual: number) =>
+    fields.number(key(`rope.scaling.yarn_${name}`), limits.scale, usual);
+  return yarnScaling({
+    ...numbers,
+    factor,
+    originalLength: fields.integer(
+      key("rope.scaling.original_context_length"),
+      limits.context,
+      numbers.maxContext,
+    ),
+    betaFast: beta("beta_fast", 32),
+    betaSlow: beta("beta_slow", 1),
+    magnitude: (0.1 * Math.log(factor) + 1) * fields.number(key("rope.scaling.attn_factor"), limits.scale, 1),
+  });
 }
 
 function readFactors(source: ByteSource, gguf: GgufFile, name: string, length: number): number[] {

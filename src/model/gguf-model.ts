@@ -11,7 +11,7 @@ import { Fields } from "./json-fields.ts";
 import type { ModelReader, OpenedText } from "./opened-model.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
-const ggufNaming: Naming = {
+const ggufNaming: Omit<Naming, "interleaved"> = {
   outer: { embed: "token_embd.weight", head: "output.weight", norm: "output_norm.weight" },
   layer: (layer) => `blk.${layer}.`,
   inner: {
@@ -20,6 +20,8 @@ const ggufNaming: Naming = {
     "attn.k": "attn_k.weight",
     "attn.v": "attn_v.weight",
     "attn.o": "attn_output.weight",
+    "attn.q_norm": "attn_q_norm.weight",
+    "attn.k_norm": "attn_k_norm.weight",
     "mlp.norm": "ffn_norm.weight",
     "mlp.gate": "ffn_gate.weight",
     "mlp.up": "ffn_up.weight",
@@ -27,16 +29,20 @@ const ggufNaming: Naming = {
   },
   matrixTypes: ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1"],
   otherTypes: supportedTypes,
-  interleaved: true,
   known: /^rope_factors_(long|short)\.weight$/,
 };
+
+/** Architectures whose q and k rows llama.cpp keeps in halves, as everybody else does. */
+const plainRows = new Set(["qwen3"]);
 
 /** @throws CheckpointError, UnsupportedError */
 export function openGguf(location: ModelLocation): ModelReader {
   return withFile(location.path, (source) => {
     const gguf = readGguf(source);
     const config = parseGgufConfig(source, gguf);
-    const { weights, tiedHead, unknownTensors } = mapTensors(config, gguf, ggufNaming);
+    const interleaved = !plainRows.has(config.architecture);
+    const naming = { ...ggufNaming, interleaved };
+    const { weights, tiedHead, unknownTensors } = mapTensors(config, gguf, naming);
     const plan = { config: nativeConfig(config), files: gguf.files, weights };
     const { bosToken, eosTokens } = config;
     return {

@@ -1,13 +1,31 @@
 /** `config.json` and `generation_config.json` of a Hugging Face folder. */
 import { CheckpointError, UnsupportedError } from "../errors.ts";
-import { checkHeads, type LongRope, limits, longRope, type ModelConfig, unsupportedRope } from "./config.ts";
+import {
+  checkHeads,
+  limits,
+  longRope,
+  type ModelConfig,
+  type RopeNumbers,
+  type RopeScaling,
+  unsupportedRope,
+} from "./config.ts";
 import { Fields, isObject } from "./json-fields.ts";
+import { yarnScaling } from "./yarn.ts";
 
-/** Architectures that run, and whether they have MiniCPM's three scales. */
-const architectures: ReadonlyMap<string, { readonly scaled: boolean }> = new Map([
+interface Architecture {
+  /** It has MiniCPM's three scales. */
+  readonly scaled?: true;
+  readonly qkNorm?: true;
+  /** Where the file does not say; absent: hidden_size / heads. */
+  readonly headDim?: number;
+}
+
+/** Those that run. */
+const architectures: ReadonlyMap<string, Architecture> = new Map<string, Architecture>([
   ["MiniCPMForCausalLM", { scaled: true }],
   ["MiniCPM4ForCausalLM", { scaled: true }],
-  ["LlamaForCausalLM", { scaled: false }],
+  ["LlamaForCausalLM", {}],
+  ["Qwen3ForCausalLM", { qkNorm: true, headDim: 128 }],
 ]);
 
 /** What `generation_config.json` sets; absent fields are left to the caller. */
@@ -34,7 +52,7 @@ export interface GenerationConfig {
 export function parseHuggingFaceConfig(file: string, json: unknown): ModelConfig {
   const fields = Fields.of(file, json);
   const architecture = readArchitecture(fields);
-  const scaled = architectures.get(architecture)?.scaled ?? false;
+  const { scaled, qkNorm, headDim: usualHeadDim } = architectures.get(architecture) ?? {};
   refuseUnsupported(fields);
 
   const vocabSize = fields.integer("vocab_size", limits.vocabSize);
@@ -42,12 +60,14 @@ export function parseHuggingFaceConfig(file: string, json: unknown): ModelConfig
   const layers = fields.integer("num_hidden_layers", limits.layers);
   const heads = fields.integer("num_attention_heads", limits.heads);
   const kvHeads = fields.integer("num_key_value_heads", limits.heads, heads);
-  const headDim = readHeadDim(fields, hiddenSize, heads);
+  const headDim = readHeadDim(fields, hiddenSize, heads, usualHeadDim);
   checkHeads(file, { heads, kvHeads, headDim }, { heads: "num_attention_heads", headDim: "head_dim" });
   const maxContext = fields.integer("max_position_embeddings", limits.context);
 
   const rope = fields.fields("rope_parameters") ?? fields.fields("rope_scaling");
-  const scaling = rope && readRopeScaling(fields, rope, headDim, maxContext);
+  const theta = (rope?.has("rope_theta") ? rope : fields).number("rope_theta", limits.theta, 10000);
+  const numbers = { headDim, theta, maxContext };
+  const scaling = rope ? readRopeScaling(fields, rope, numbers) : { maxContext };
   const tiedHead = fields.boolean("tie_word_embeddings");
   const [bosToken] = fields.integers("bos_token_id", { least: 0, most: vocabSize - 1 });
   const sparseConfig = fields.get("sparse_config");
@@ -65,9 +85,9 @@ export function parseHuggingFaceConfig(file: string, json: unknown): ModelConfig
     headDim,
     rmsNormEps: fields.number("rms_norm_eps", limits.eps, 1e-6),
     ...(scaled ? readScales(fields, hiddenSize, layers) : { embedScale: 1, residualScale: 1, logitScale: 1 }),
-    ropeTheta: (rope?.has("rope_theta") ? rope : fields).number("rope_theta", limits.theta, 10000),
-    ...(scaling && { longRope: scaling }),
-    maxContext,
+    ropeTheta: theta,
+    ...scaling,
+    ...(qkNorm && { qkNorm }),
     ...(tiedHead !== undefined && { tiedHead }),
     ...(bosToken !== undefined && { bosToken }),
     eosTokens: fields.integers("eos_token_id", { least: 0, most: vocabSize - 1 }),
@@ -120,12 +140,13 @@ function refuseUnsupported(fields: Fields): void {
   if (fields.has("quantization_config")) {
     refuse("quantization_config", "Take the checkpoint in bfloat16, or a GGUF file with Q8_0, Q4_0 or Q4_1.");
   }
+  if (fields.boolean("use_sliding_window")) refuse("use_sliding_window", "Only full attention runs.");
   if (fields.integer("num_experts", { least: 0, most: 2 ** 20 }, 0) > 0)
     refuse("num_experts", "Take a dense model.");
 }
 
-function readHeadDim(fields: Fields, hiddenSize: number, heads: number): number {
-  if (fields.has("head_dim")) return fields.integer("head_dim", limits.headDim);
+function readHeadDim(fields: Fields, hiddenSize: number, heads: number, usual?: number): number {
+  if (fields.has("head_dim") || usual) return fields.integer("head_dim", limits.headDim, usual);
   if (hiddenSize % heads !== 0) {
     throw new CheckpointError(
       fields.file,
@@ -146,20 +167,36 @@ function readScales(fields: Fields, hiddenSize: number, layers: number) {
   };
 }
 
-function readRopeScaling(
-  fields: Fields,
-  rope: Fields,
-  headDim: number,
-  maxContext: number,
-): LongRope | undefined {
+function readRopeScaling(fields: Fields, rope: Fields, numbers: RopeNumbers): RopeScaling {
+  const { headDim, maxContext } = numbers;
   const type = rope.string("rope_type") ?? rope.string("type") ?? "default";
-  if (type === "default") return undefined;
+  if (type === "default") return { maxContext };
+  if (type === "yarn") return readYarn(fields.file, rope, numbers);
   if (type !== "longrope") throw unsupportedRope(fields.file, type);
   const original = "original_max_position_embeddings";
-  return longRope(
-    rope.numbers("short_factor", headDim / 2, limits.ropeFactor),
-    rope.numbers("long_factor", headDim / 2, limits.ropeFactor),
-    (rope.has(original) ? rope : fields).integer(original, limits.context),
+  return {
+    longRope: longRope(
+      rope.numbers("short_factor", headDim / 2, limits.ropeFactor),
+      rope.numbers("long_factor", headDim / 2, limits.ropeFactor),
+      (rope.has(original) ? rope : fields).integer(original, limits.context),
+      maxContext,
+    ),
     maxContext,
-  );
+  };
+}
+
+function readYarn(file: string, rope: Fields, numbers: RopeNumbers): RopeScaling {
+  for (const name of ["mscale", "mscale_all_dim"]) {
+    if (rope.has(name)) throw unsupportedRope(file, `yarn with ${name}`);
+  }
+  if (rope.boolean("truncate") === false) throw unsupportedRope(file, "yarn with truncate false");
+  const number = (name: string) => (rope.has(name) ? rope.number(name, limits.scale) : undefined);
+  return yarnScaling({
+    ...numbers,
+    factor: rope.number("factor", limits.yarnFactor),
+    originalLength: rope.integer("original_max_position_embeddings", limits.context, numbers.maxContext),
+    betaFast: number("beta_fast"),
+    betaSlow: number("beta_slow"),
+    magnitude: number("attention_factor"),
+  });
 }

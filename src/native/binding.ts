@@ -43,7 +43,10 @@ export interface NativeConfig {
   /** Multiplies logits: dim_model_base / hidden_size. */
   readonly logitScale: number;
   readonly ropeTheta: number;
-  /** LongRoPE, or absent: lists of headDim / 2; `long` serves sequences whose capacity exceeds `originalLength`. */
+  /**
+   * LongRoPE, or absent: lists of headDim / 2; `long` serves sequences whose capacity exceeds `originalLength`. YaRN is
+   * two lists that are the same.
+   */
   readonly longRope?: {
     readonly shortFactor: readonly number[];
     readonly longFactor: readonly number[];
@@ -73,7 +76,7 @@ export type KvType = "f32" | "f16";
 
 /**
  * Everything native code needs to load a model. Weight names: `embed`, `head` (absent when tied), `norm`,
- * `layers.N.attn.{norm,q,k,v,o}`, `layers.N.mlp.{norm,gate,up,down}`.
+ * `layers.N.attn.{norm,q,k,v,o}`, `layers.N.attn.{q_norm,k_norm}` (only with qk-norm), `layers.N.mlp.{norm,gate,up,down}`.
  */
 export interface ModelPlan {
   readonly config: NativeConfig;

@@ -1,9 +1,18 @@
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { divergence, klDivergence, logProbabilities } from "../../bench/kl-divergence.ts";
 import { llamaCppPath } from "../../bench/peers/llama-cpp.ts";
+import { checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
+import { float32, string, uint32 } from "../../src/bench/gguf-writer.ts";
+import { writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
+import { openCheckpoint } from "../../src/model/load.ts";
 import { root, testNeeding } from "../needs.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "minicpm-kl-test-"));
+afterAll(() => rmSync(folder, { recursive: true }));
 
 const logs = (...probabilities: number[]) => Float64Array.from(probabilities, Math.log);
 const logits = (...probabilities: number[]) => Float32Array.from(probabilities, Math.log);
@@ -55,9 +64,9 @@ test("logits that cannot be compared are refused", () => {
   expect(() => divergence([one], [Float32Array.of(0, Number.NaN)])).toThrow("position 0: a logit is not");
 });
 
-/** What bench/kl.ts measures on models/nano and the first 40 tokens of the README, and its exit code. */
-function measured(...options: string[]): Readonly<Record<string, unknown>> {
-  const words = ["bench/run.mjs", "bench/kl.ts", "nano", "--tokens", "40", "--threads", "1", "--json"];
+/** What bench/kl.ts measures on a model and the first 40 tokens of the README, and its exit code. */
+function measured(model: string, ...options: string[]): Readonly<Record<string, unknown>> {
+  const words = ["bench/run.mjs", "bench/kl.ts", model, "--tokens", "40", "--threads", "1", "--json"];
   const { status, stdout } = spawnSync(process.execPath, [...words, ...options], {
     cwd: root,
     encoding: "utf8",
@@ -73,7 +82,7 @@ const testBoth = testNeeding(
 testBoth(
   "llama.cpp and ours give nano's next tokens the same probabilities, and f16 keys and values show",
   () => {
-    const found = measured();
+    const found = measured("nano");
     expect(found).toMatchObject({
       status: 0,
       architecture: "minicpm",
@@ -82,7 +91,42 @@ testBoth(
       sameBest: 40,
     });
     expect(found.max).toBeLessThan(1e-6);
-    const half = measured("--peer-kv", "f16");
+    const half = measured("nano", "--peer-kv", "f16");
     expect(half.mean).toBeGreaterThan(100 * Number(found.mean));
   },
 );
+
+const yarn = {
+  "qwen3.rope.scaling.type": string("yarn"),
+  "qwen3.rope.scaling.factor": float32(4),
+  "qwen3.rope.scaling.original_context_length": uint32(64),
+};
+
+testBoth.each([
+  ["tied", true, undefined],
+  ["untied", false, undefined],
+  ["tied, with YaRN", true, yarn],
+] as const)("llama.cpp and ours agree on a small Qwen3, %s", (name, tied, metadata) => {
+  const source = join(folder, name);
+  const config = {
+    architectures: ["Qwen3ForCausalLM"],
+    vocab_size: 320,
+    hidden_size: 96,
+    intermediate_size: 160,
+    num_hidden_layers: 3,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    head_dim: 64,
+    max_position_embeddings: 512,
+    rope_theta: 1_000_000,
+    tie_word_embeddings: tied,
+    bos_token_id: 1,
+    eos_token_id: [2],
+  };
+  writeSeededCheckpoint(source, config, { seed: 3, dtype: "F32" });
+  const gguf = `${source}.gguf`;
+  writeFileSync(gguf, checkpointAsGguf(openCheckpoint(source), { metadata }));
+  const found = measured(gguf);
+  expect(found).toMatchObject({ status: 0, architecture: "qwen3", positions: 40, sameBest: 40 });
+  expect(found.max).toBeLessThan(1e-8);
+});

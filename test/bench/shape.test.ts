@@ -23,11 +23,15 @@ const shapes = () => readdirSync(join(cache, "minicpm/shapes"));
 test.each([
   ["minicpm4-0.5b", 433_873_920],
   ["MiniCPM4-8B", 8_185_253_888],
+  ["Qwen3-0.6B", 596_049_920],
+  ["Qwen3-8B", 8_190_735_360],
 ])("%s is known and has %d parameters", (name, parameters) => {
   const { config } = findShape(name);
   const { hidden_size: hidden, intermediate_size: inner, num_hidden_layers: layers } = config;
-  const keys = (config.num_key_value_heads * hidden) / config.num_attention_heads;
-  const layer = 2 * hidden * hidden + 2 * hidden * keys + 3 * hidden * inner + 2 * hidden;
+  const headDim = config.head_dim ?? hidden / config.num_attention_heads;
+  const [queries, keys] = [config.num_attention_heads * headDim, config.num_key_value_heads * headDim];
+  const norms = 2 * hidden + (name.startsWith("Qwen3") ? 2 * headDim : 0);
+  const layer = 2 * hidden * (queries + keys) + 3 * hidden * inner + norms;
   const tables = (config.tie_word_embeddings ? 1 : 2) * config.vocab_size * hidden;
   expect(layers * layer + tables + hidden).toBe(parameters);
 });
@@ -39,7 +43,9 @@ test("a config.json is a shape under its folder's name", () => {
 });
 
 test("what is neither is refused with the names that are known", () => {
-  expect(() => findShape("minicpm9")).toThrow(/shape must be minicpm4-0\.5b, minicpm4-8b or a config\.json/);
+  expect(() => findShape("minicpm9")).toThrow(
+    /shape must be minicpm4-0\.5b, minicpm4-8b, qwen3-0\.6b, qwen3-8b or a config\.json/,
+  );
   expect([...knownShapes.keys()]).toContain("minicpm4-8b");
 });
 

@@ -1,5 +1,7 @@
 /** The parsers of files that anyone may have made, and of what a model says. */
 import { readFileSync } from "node:fs";
+import { checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
+import { float32, ggufBytes, string, strings, uint32 } from "../../src/bench/gguf-writer.ts";
 import { Reply } from "../../src/chat/reply.ts";
 import { inMemory } from "../../src/model/byte-source.ts";
 import { readGguf } from "../../src/model/gguf.ts";
@@ -10,7 +12,6 @@ import { readJson } from "../../src/model/json-fields.ts";
 import { openCheckpoint } from "../../src/model/load.ts";
 import { readIndex, readSafetensors } from "../../src/model/safetensors.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
-import { checkpointAsGguf, float32, ggufBytes, string, strings, uint32 } from "../model/gguf-writer.ts";
 import type { Target } from "./fuzzer.ts";
 
 const file = "fuzz";

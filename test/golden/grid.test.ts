@@ -5,19 +5,21 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 import { addon } from "../../src/native/binding.ts";
 import { type RunOptions, withModel, withSequence } from "../real/native-model.ts";
-import { type GridCase, goldenLogits, gridCases, sparseCases } from "./grid.ts";
+import { type GridCase, goldenLogits, gridCases, qwen3Cases, sparseCases } from "./grid.ts";
 
 /**
  * Largest difference over the largest logit. f32 arithmetic alone costs 3e-6 here, f16 keys and values about 1e-3; a
  * wrong epsilon, the least of the mistakes tried, costs 1e-3 with f32, a wrong LongRoPE list 0.5.
  */
 const tolerance = { f32: 2e-5, f16: 4e-3 } as const;
-const [gridLogits, sparseLogits] = [goldenLogits("grid"), goldenLogits("sparse")];
+const denseCases = [...gridCases, ...qwen3Cases];
+const denseLogits = new Map([...goldenLogits("grid"), ...goldenLogits("qwen3")]);
+const sparseLogits = goldenLogits("sparse");
 
 let folder = "";
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "minicpm-grid-"));
-  for (const golden of [...gridCases, ...sparseCases]) {
+  for (const golden of [...denseCases, ...sparseCases]) {
     const digest = writeSeededCheckpoint(join(folder, golden.name), golden.config, golden);
     expect(digest, golden.name).toBe(golden.weightsSha256);
   }
@@ -55,8 +57,8 @@ async function errorOf(
 }
 
 describe.each(places)("on $device $isa", ({ device, isa }) => {
-  test.each(gridCases)("$name has the logits of the NumPy model", async (golden) => {
-    const expected = gridLogits.get(golden.name);
+  test.each(denseCases)("$name has the logits of the NumPy model", async (golden) => {
+    const expected = denseLogits.get(golden.name);
     for (const kvType of ["f32", "f16"] as const) {
       const error = await errorOf(golden, expected, { device, isa, kvType });
       expect(error, `kvType ${kvType}`).toBeLessThan(tolerance[kvType]);

@@ -1,6 +1,6 @@
 /**
  * The committed goldens of the forward pass: cases and their logits, dense in grid.json and grid.safetensors, with
- * sparse attention in sparse.json and sparse.safetensors.
+ * sparse attention in sparse.json and sparse.safetensors, Qwen3's in qwen3.json and qwen3.safetensors.
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -25,9 +25,10 @@ const at = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 export const gridCases: readonly GridCase[] = JSON.parse(readFileSync(at("grid.json"), "utf8"));
 export const sparseCases: readonly GridCase[] = JSON.parse(readFileSync(at("sparse.json"), "utf8"));
+export const qwen3Cases: readonly GridCase[] = JSON.parse(readFileSync(at("qwen3.json"), "utf8"));
 
 /** case name -> float32 logits `[rows, vocabulary]`, computed in float64. */
-export function goldenLogits(name: "grid" | "sparse"): ReadonlyMap<string, Float32Array> {
+export function goldenLogits(name: "grid" | "sparse" | "qwen3"): ReadonlyMap<string, Float32Array> {
   const file = readFileSync(at(`${name}.safetensors`));
   const headerBytes = Number(file.readBigUInt64LE(0));
   const header = JSON.parse(file.toString("utf8", 8, 8 + headerBytes)) as Record<

@@ -43,6 +43,11 @@ def tensors(cfg):
     def linear(name, rows, columns, gain):
         return (name, [rows, columns], gain * math.sqrt(3 / columns), 0.0)
 
+    def qk_norms(p):
+        if cfg["architectures"][0] != "Qwen3ForCausalLM":
+            return []
+        return [(p + f"self_attn.{name}_norm.weight", [head_dim], 0.5, 1.5) for name in "qk"]
+
     out = [("model.embed_tokens.weight", [vocab, hidden], 1 / 8, 0.0)]
     for i in range(cfg["num_hidden_layers"]):
         p = f"model.layers.{i}."
@@ -52,6 +57,7 @@ def tensors(cfg):
             linear(p + "self_attn.k_proj.weight", kv_heads * head_dim, hidden, 1.5),
             linear(p + "self_attn.v_proj.weight", kv_heads * head_dim, hidden, 1.0),
             linear(p + "self_attn.o_proj.weight", hidden, heads * head_dim, 4.0),
+            *qk_norms(p),
             (p + "post_attention_layernorm.weight", [hidden], 0.25, 1.0),
             linear(p + "mlp.gate_proj.weight", inner, hidden, 1.0),
             linear(p + "mlp.up_proj.weight", inner, hidden, 1.0),

@@ -130,6 +130,27 @@ test.each(Object.keys(tensors))("%s in another shape is refused by name", (name)
   expect(complaint({}, { [name]: bf16(...shape, 1) })[3]).toBe(`[${[...shape, 1].join(", ")}]`);
 });
 
+test("Qwen3 wants the norms of queries and keys, a Llama leaves them alone", () => {
+  const qwen3 = { architectures: ["Qwen3ForCausalLM"], head_dim: 8 };
+  const norms = Object.fromEntries(
+    [0, 1].flatMap((layer) =>
+      ["q", "k"].map((part) => [`model.layers.${layer}.self_attn.${part}_norm.weight`, bf16(8)]),
+    ),
+  );
+  expect(open(qwen3, norms).plan.weights["layers.1.attn.k_norm"]).toMatchObject({
+    dtype: "BF16",
+    shape: [8],
+  });
+  expect(complaint(qwen3).slice(1)).toEqual([
+    "model.layers.0.self_attn.q_norm.weight",
+    "F32 or F16 or BF16 [8]",
+    "no such tensor",
+  ]);
+  const plain = open({}, norms);
+  expect(plain.plan.weights).not.toHaveProperty(["layers.0.attn.q_norm"]);
+  expect(plain.unknownTensors).toHaveLength(4);
+});
+
 test("a dtype that is none of ours is refused by name", () => {
   const name = "model.layers.1.mlp.up_proj.weight";
   const words = complaint({}, { [name]: { dtype: "I8", shape: [24, 16] } });

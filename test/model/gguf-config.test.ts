@@ -1,8 +1,4 @@
 import { expect, test } from "vitest";
-import { CheckpointError } from "../../src/errors.ts";
-import { inMemory } from "../../src/model/byte-source.ts";
-import { readGguf } from "../../src/model/gguf.ts";
-import { parseGgufConfig } from "../../src/model/gguf-config.ts";
 import {
   array,
   float32,
@@ -12,7 +8,11 @@ import {
   strings,
   type TypedValue,
   uint32,
-} from "./gguf-writer.ts";
+} from "../../src/bench/gguf-writer.ts";
+import { CheckpointError } from "../../src/errors.ts";
+import { inMemory } from "../../src/model/byte-source.ts";
+import { readGguf } from "../../src/model/gguf.ts";
+import { parseGgufConfig } from "../../src/model/gguf-config.ts";
 
 const file = "model.gguf";
 
@@ -99,6 +99,30 @@ test("a minicpm's scales are read, its logit scale as divisor or multiplier", ()
   expect(parse(scales(0.25), { architecture: "minicpm" })).toMatchObject(expected);
 });
 
+test("a qwen3 has qk-norm and scales of 1", () => {
+  const config = parse({ "qwen3.attention.key_length": uint32(32) }, { architecture: "qwen3" });
+  expect(config).toMatchObject({ architecture: "qwen3", qkNorm: true, headDim: 32, embedScale: 1 });
+  expect(parse()).not.toHaveProperty("qkNorm");
+});
+
+test("YaRN in metadata is the YaRN of config.json, its magnitude times attn_factor", () => {
+  const yarn = {
+    "qwen3.attention.key_length": uint32(64),
+    "qwen3.rope.freq_base": float32(5000),
+    "qwen3.rope.scaling.type": string("yarn"),
+    "qwen3.rope.scaling.factor": float32(4),
+    "qwen3.rope.scaling.original_context_length": uint32(1024),
+  };
+  const { longRope, maxContext } = parse(yarn, { architecture: "qwen3" });
+  expect(maxContext).toBe(4096);
+  expect(longRope?.shortFactor[0]).toBe(1);
+  expect(longRope?.longFactor[31]).toBe(4);
+  expect(longRope?.magnitude).toBeCloseTo(0.1 * Math.log(4) + 1, 12);
+  const more = { ...yarn, "qwen3.rope.scaling.attn_factor": float32(0.5) };
+  const halved = parse(more, { architecture: "qwen3" }).longRope;
+  expect(halved?.magnitude).toBe((longRope?.magnitude ?? 0) / 2);
+});
+
 test("without vocab_size the tokens are counted", () => {
   const tokens = { "tokenizer.ggml.tokens": strings(["a", "b", "c"]) };
   expect(parse({ "llama.vocab_size": undefined, ...tokens }).vocabSize).toBe(3);
@@ -181,12 +205,15 @@ test("heads that do not divide into kv heads are refused by name", () => {
 });
 
 test.each<[string, Parameters<typeof parse>]>([
-  ["The architecture qwen3", [{ "general.architecture": string("qwen3") }]],
+  ["The architecture qwen2", [{ "general.architecture": string("qwen2") }]],
   ["The architecture nothing", [{ "general.architecture": undefined }]],
   ["The architecture __proto__", [{ "general.architecture": string("__proto__") }]],
   ["A GGUF in several files", [{ "split.count": { type: 2, bytes: Buffer.of(2, 0) } }]],
   ["A mixture of experts", [{ "llama.expert_count": uint32(8) }]],
-  ['RoPE scaling "yarn"', [{ "llama.rope.scaling.type": string("yarn") }]],
+  [
+    'RoPE scaling "yarn with a log multiplier"',
+    [{ "llama.rope.scaling.type": string("yarn"), "llama.rope.scaling.yarn_log_multiplier": float32(0.1) }],
+  ],
   [
     'RoPE scaling "linear"',
     [{ "llama.rope.scaling.type": string("linear"), "llama.rope.scaling.factor": float32(2) }],

@@ -1,8 +1,17 @@
 import { expect, test } from "vitest";
+import {
+  array,
+  boolean,
+  float32,
+  string,
+  strings,
+  type TypedValue,
+  uint32,
+  uint64,
+} from "../../src/bench/gguf-writer.ts";
 import { CheckpointError } from "../../src/errors.ts";
 import { type ByteSource, inMemory } from "../../src/model/byte-source.ts";
 import { GgufCursor } from "../../src/model/gguf-cursor.ts";
-import { array, boolean, float32, string, strings, type TypedValue, uint32, uint64 } from "./gguf-writer.ts";
 
 const file = "model.gguf";
 

@@ -2,8 +2,6 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { openCheckpoint, openModel } from "../../src/model/load.ts";
-import { sharedPath, testNeeding } from "../needs.ts";
 import {
   array,
   boolean,
@@ -14,7 +12,9 @@ import {
   strings,
   type TypedValue,
   uint32,
-} from "./gguf-writer.ts";
+} from "../../src/bench/gguf-writer.ts";
+import { openCheckpoint, openModel } from "../../src/model/load.ts";
+import { sharedPath, testNeeding } from "../needs.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "minicpm-gguf-model-"));
 const file = join(folder, "made.gguf");
@@ -223,7 +223,6 @@ test.each<[string, Change, readonly GgufTensor[], string]>([
   ["experts", { "llama.expert_count": uint32(8) }, [], "mixture of experts"],
   ["several files", { "split.count": uint32(3) }, [], "several files"],
   ["llama3's RoPE", {}, [f32("rope_freqs.weight", 8)], "rope_freqs.weight"],
-  ["YaRN", { "llama.rope.scaling.type": string("yarn") }, [], "yarn"],
   [
     "a linear factor",
     { "llama.rope.scaling.type": string("linear"), "llama.rope.scaling.factor": float32(4) },

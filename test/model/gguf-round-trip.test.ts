@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect } from "vitest";
+import { type CheckpointGgufOptions, checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
 import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 import { openCheckpoint, openModel } from "../../src/model/load.ts";
 import { root, testNeeding } from "../needs.ts";
 import { bitsOf, decode, prefillIn, withModel, withSequence } from "../real/native-model.ts";
-import { checkpointAsGguf } from "./gguf-writer.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "minicpm-gguf-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -24,7 +24,7 @@ async function run(reference: string, device: "cpu" | "reference", tokens: Int32
 }
 
 /** The checkpoint as GGUF beside it. */
-function converted(reference: string, name: string, options?: { widen: boolean }): string {
+function converted(reference: string, name: string, options?: CheckpointGgufOptions): string {
   const path = join(folder, `${name}.gguf`);
   writeFileSync(path, checkpointAsGguf(openCheckpoint(reference), options));
   return path;
@@ -40,7 +40,7 @@ testNative.each(["tiny", "nano"])("%s as GGUF gives the same bits on both backen
 
 testNative("tiny as GGUF with F32 tensors gives the same bits on the reference backend", async () => {
   const prompt = Int32Array.of(1, 300, 17, 200, 42);
-  const path = converted("tiny", "tiny-f32", { widen: true });
+  const path = converted("tiny", "tiny-f32", { matrices: "F32" });
   expect(await run(path, "reference", prompt)).toEqual(await run("tiny", "reference", prompt));
 });
 
@@ -70,6 +70,58 @@ testNative.each(["F16", "F32"] as const)(
     expect(await run(converted(source, dtype), "cpu", prompt)).toEqual(await run(source, "cpu", prompt));
   },
 );
+
+const qwen3 = {
+  architectures: ["Qwen3ForCausalLM"],
+  vocab_size: 300,
+  hidden_size: 256,
+  intermediate_size: 512,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  head_dim: 128,
+  max_position_embeddings: 256,
+  rope_theta: 1_000_000,
+  tie_word_embeddings: false,
+  bos_token_id: 1,
+  eos_token_id: [2],
+};
+
+testNative(
+  "a Qwen3 model as GGUF gives the same bits on both backends, its q and k rows as they are",
+  async () => {
+    const source = join(folder, "qwen3");
+    writeSeededCheckpoint(source, qwen3, { seed: 11, dtype: "BF16" });
+    const path = converted(source, "qwen3");
+    const { config, plan, unknownTensors } = openCheckpoint(path);
+    expect(config).toMatchObject({ architecture: "qwen3", qkNorm: true, headDim: 128, ropeTheta: 1_000_000 });
+    expect(plan.weights["layers.1.attn.q_norm"]?.shape).toEqual([128]);
+    expect(plan.weights["layers.0.attn.q"]).not.toHaveProperty("interleavedHeads");
+    expect(unknownTensors).toEqual([]);
+    const prompt = seededPrompt(qwen3, 11, 20);
+    for (const device of ["cpu", "reference"] as const) {
+      expect(await run(path, device, prompt)).toEqual(await run(source, device, prompt));
+    }
+  },
+);
+
+testNative("a model in Q4_0 and Q8_0 is read back as the numbers that were written", async () => {
+  const source = join(folder, "to-quantize");
+  writeSeededCheckpoint(source, qwen3, { seed: 12, dtype: "F32" });
+  const prompt = seededPrompt(qwen3, 12, 20);
+  const original = await run(source, "cpu", prompt);
+  const far = async (type: "Q8_0" | "Q4_0") => {
+    const { logits } = await run(converted(source, type, { matrices: type }), "cpu", prompt);
+    const values = (bits: Uint32Array) => new Float32Array(bits.buffer, bits.byteOffset, bits.length);
+    const [found, expected] = [values(logits), values(original.logits)];
+    const gaps = found.map((value, i) => value - (expected[i] as number));
+    return Math.hypot(...gaps) / Math.hypot(...expected);
+  };
+  const [eight, four] = [await far("Q8_0"), await far("Q4_0")];
+  expect(eight).toBeLessThan(0.05);
+  expect(four).toBeLessThan(0.6);
+  expect(four).toBeGreaterThan(4 * eight);
+});
 
 testNeeding([])("a converted model keeps its numbers and brings its made-up vocabulary", () => {
   const original = openCheckpoint("tiny");

@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { type GgufParts, type GgufTensor, ggufBytes, string, uint32 } from "../../src/bench/gguf-writer.ts";
 import { CheckpointError } from "../../src/errors.ts";
 import { inMemory } from "../../src/model/byte-source.ts";
 import { readGguf } from "../../src/model/gguf.ts";
 import { openModel } from "../../src/model/load.ts";
-import { type GgufParts, type GgufTensor, ggufBytes, string, uint32 } from "./gguf-writer.ts";
 
 const file = "model.gguf";
 

@@ -73,6 +73,25 @@ test("LlamaForCausalLM has all scales 1, whatever else its config says", () => {
   expect(config).toMatchObject({ embedScale: 1, residualScale: 1, logitScale: 1 });
 });
 
+test("Qwen3ForCausalLM has qk-norm, scales of 1, and head_dim 128 where the file does not say", () => {
+  const config = parse({
+    architectures: ["Qwen3ForCausalLM"],
+    rope_theta: 1_000_000,
+    use_sliding_window: false,
+  });
+  expect(config).toMatchObject({
+    qkNorm: true,
+    headDim: 128,
+    embedScale: 1,
+    residualScale: 1,
+    logitScale: 1,
+  });
+  expect(config.ropeTheta).toBe(1_000_000);
+  expect(parse({ architectures: ["Qwen3ForCausalLM"], head_dim: 24 }).headDim).toBe(24);
+  expect(nativeConfig(config)).not.toHaveProperty("qkNorm");
+  expect(parse()).not.toHaveProperty("qkNorm");
+});
+
 test("absent fields count as in the model's class, dim_model_base as in MiniCPM4", () => {
   const { scale_emb, scale_depth, dim_model_base, rope_theta, rms_norm_eps, ...rest } = minicpm;
   const { num_key_value_heads, tie_word_embeddings, bos_token_id, eos_token_id, ...bare } = rest;
@@ -136,10 +155,45 @@ describe("RoPE", () => {
     expect([config.ropeTheta, config.longRope]).toEqual([123, undefined]);
   });
 
-  test.each(["linear", "dynamic", "yarn", "llama3"])("%s scaling is refused, not ignored", (type) => {
+  test.each(["linear", "dynamic", "llama3"])("%s scaling is refused, not ignored", (type) => {
     expect(() => parse({ rope_scaling: { rope_type: type, factor: 2 } })).toThrow(
       expect.objectContaining({ code: "UNSUPPORTED", message: expect.stringContaining(type) }),
     );
+  });
+
+  const yarn = { rope_type: "yarn", factor: 4, original_max_position_embeddings: 1024 };
+
+  test("YaRN is one list for all lengths, and the context that its factor makes", () => {
+    const { longRope, maxContext } = parse({ head_dim: 64, rope_scaling: yarn });
+    expect(longRope?.shortFactor).toEqual(longRope?.longFactor);
+    expect(longRope?.shortFactor).toHaveLength(32);
+    // 32 turns within 1,024 tokens are at pair 64 ln(1024 / (64 pi)) / (2 ln 5000) = 6.1, one turn at pair 19.1.
+    expect(longRope?.shortFactor.slice(0, 7)).toEqual(Array(7).fill(1));
+    expect(longRope?.shortFactor[13]).toBeCloseTo(1 / (1 / 2 / 4 + 1 / 2), 6);
+    expect(longRope?.shortFactor.slice(20)).toEqual(Array(12).fill(4));
+    expect(longRope?.magnitude).toBeCloseTo(0.1 * Math.log(4) + 1, 12);
+    expect([maxContext, longRope?.originalLength, longRope?.alwaysLong]).toEqual([4096, 4096, false]);
+  });
+
+  test("YaRN's own numbers count where they are given", () => {
+    const scaling = { ...yarn, attention_factor: 1.5, beta_fast: 8, beta_slow: 8, truncate: true };
+    const { longRope } = parse({ head_dim: 64, rope_scaling: scaling });
+    expect(longRope?.magnitude).toBe(1.5);
+    expect(new Set(longRope?.shortFactor).size).toBeLessThan(4);
+  });
+
+  test.each([{ mscale: 1 }, { mscale_all_dim: 0.7 }, { truncate: false }])(
+    "YaRN with %o is refused",
+    (more) => {
+      expect(() => parse({ rope_scaling: { ...yarn, ...more } })).toThrow(
+        expect.objectContaining({ code: "UNSUPPORTED", message: expect.stringContaining("yarn with") }),
+      );
+    },
+  );
+
+  test("YaRN without a factor is refused by name", () => {
+    expect(complaint({ rope_scaling: { ...yarn, factor: undefined } })[0]).toBe("rope_scaling.factor");
+    expect(complaint({ rope_scaling: { ...yarn, factor: 0.5 } })[0]).toBe("rope_scaling.factor");
   });
 
   test.each([
@@ -211,12 +265,13 @@ test("heads that do not divide into kv heads are refused by name", () => {
 });
 
 test.each<[object, string]>([
-  [{ architectures: ["Qwen3ForCausalLM"] }, "Qwen3ForCausalLM"],
+  [{ architectures: ["Qwen3MoeForCausalLM"] }, "Qwen3MoeForCausalLM"],
   [{ attention_bias: true }, "attention_bias"],
   [{ mlp_bias: true }, "mlp_bias"],
   [{ hidden_act: "gelu" }, "gelu"],
   [{ quantization_config: { bits: 4 } }, "quantization_config"],
   [{ num_experts: 8 }, "num_experts"],
+  [{ use_sliding_window: true }, "use_sliding_window"],
 ])("a model with %o is refused as unsupported", (change, named) => {
   expect(() => parse(change)).toThrow(
     expect.objectContaining({ code: "UNSUPPORTED", message: expect.stringContaining(named) }),

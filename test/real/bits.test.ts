@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
-import { gridCases, sparseCases } from "../golden/grid.ts";
+import { gridCases, qwen3Cases, sparseCases } from "../golden/grid.ts";
 import { withModel, withSequence } from "./native-model.ts";
 import { expectSameBits } from "./same-bits.ts";
 
 /** Contract 1 on tiny models: equal bits, no tolerance. bits.slow.test.ts does the same on the 0.5B's shapes. */
-const cases = gridCases.filter((_, index) => index % 3 === 1);
+const cases = [...gridCases.filter((_, index) => index % 3 === 1), ...qwen3Cases.slice(2, 5)];
 const sparse = sparseCases.filter((_, index) => index % 5 === 0);
 
 let folder = "";

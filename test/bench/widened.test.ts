@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
-import { tensorBytes, widened } from "./widened.ts";
+import { tensorBytes, widened } from "../../src/bench/widened.ts";
 
-const floats = (bytes: Buffer) =>
-  Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(4 * i));
+const floats = (values: Float32Array) => [...values];
 
 test("halves become the numbers that they stand for", () => {
   const bits = [0x3c00, 0xc000, 0x7bff, 0x0400, 0x0001, 0x8000, 0x7c00, 0x7e00];

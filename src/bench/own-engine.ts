@@ -1,0 +1,47 @@
+/** This package as an engine of a comparison: the same runs as `minicpm bench` measures. */
+import { loadBenchModel } from "./bench-model.ts";
+import type { Engine, MiniCpmSpec } from "./engine.ts";
+import { repeat } from "./measure.ts";
+import { type Run, runOf } from "./run.ts";
+import { type Workload, workloadName } from "./workload.ts";
+
+/** Throws as `loadBenchModel`. */
+export async function openOwnEngine({ model: reference, name, load }: MiniCpmSpec): Promise<Engine> {
+  const start = performance.now();
+  const model = await loadBenchModel(reference, load, name);
+  const loadSeconds = (performance.now() - start) / 1000;
+  const { native, processor } = model;
+  let ready: { readonly name: string; readonly run: Run } | undefined;
+
+  const runFor = (workload: Workload): Run => {
+    const wanted = workloadName(workload);
+    if (ready?.name === wanted) return ready.run;
+    ready?.run.dispose();
+    ready = undefined;
+    ready = { name: wanted, run: runOf(model, workload) };
+    return ready.run;
+  };
+  return {
+    about: {
+      engine: "minicpm",
+      backend: `${native.device} ${native.isa}`,
+      threads: native.threads,
+      processor,
+      loadSeconds,
+      variants: [""],
+    },
+    measure: async (workload, _variant, round) => {
+      const { seconds, tokensPerSecond, share, bound, limits } = await repeat(
+        model,
+        workload,
+        runFor(workload),
+        round,
+      );
+      return { seconds, tokensPerSecond, share, bound, limits };
+    },
+    close: async () => {
+      ready?.run.dispose();
+      await native.dispose();
+    },
+  };
+}

@@ -1,0 +1,135 @@
+/** The sides of a comparison before they run: which weights in which engine, and who is put beside whom. */
+import { openCheckpoint } from "../model/load.ts";
+import type { OpenedCheckpoint } from "../model/opened-model.ts";
+import { titleOf } from "./bench-model.ts";
+import { modelCost } from "./cost.ts";
+import type { EngineSpec, MiniCpmSpec } from "./engine.ts";
+import { type PeerWeights, peerFile } from "./peer-file.ts";
+import type { SeededProgress } from "./seeded-checkpoint.ts";
+import type { Workload } from "./workload.ts";
+
+export interface VersusModel {
+  /** Folder or file. */
+  readonly path: string;
+  readonly name: string;
+  /** Where files made from it may be written. */
+  readonly scratch: string;
+}
+
+/** Another engine, found. */
+export interface Peer {
+  readonly engine: "llama.cpp" | "onnxruntime";
+  /** Its package's entry. */
+  readonly entry: string;
+}
+
+export interface SideOptions {
+  /** Put beside ours. */
+  readonly peer?: Peer | undefined;
+  /** What llama.cpp runs; absent: a GGUF model's own file, F16 of others. */
+  readonly peerWeights?: PeerWeights | undefined;
+  readonly load: MiniCpmSpec["load"];
+  readonly workloads: readonly Workload[];
+  readonly signal?: AbortSignal | undefined;
+  readonly onWrite: (what: string, progress: SeededProgress) => void;
+}
+
+export interface Side {
+  /** Name and types of the weights. */
+  readonly model: string;
+  readonly engine: EngineSpec["kind"];
+  /** Of weights that a token reads. */
+  readonly weightBytes: number;
+  /** @param threads of the side that ran first */
+  readonly spec: (threads: number) => EngineSpec;
+}
+
+/** Ours with this model, then the peer's where there is one. Throws as `peerFile`. */
+export async function sidesOf(model: VersusModel, options: SideOptions): Promise<Side[]> {
+  const { peer, load } = options;
+  const checkpoint = openCheckpoint(model.path);
+  const own: Side = {
+    model: titleOf(model.name, Object.values(checkpoint.plan.weights)),
+    engine: "minicpm",
+    weightBytes: ownBytes(checkpoint, load),
+    spec: (threads) => ({
+      kind: "minicpm",
+      model: model.path,
+      name: model.name,
+      load: { ...load, threads },
+    }),
+  };
+  if (!peer) return [own];
+  return [
+    own,
+    await (peer.engine === "llama.cpp" ? llamaCppSide : onnxRuntimeSide)(model, checkpoint, peer, options),
+  ];
+}
+
+/** Each model's engines against each other, then the models against each other in each engine. */
+export function pairsOf(sides: readonly (readonly Side[])[]): [Side, Side][] {
+  const engines = sides.flatMap(([own, peer]): [Side, Side][] => (own && peer ? [[own, peer]] : []));
+  const [first, second] = sides;
+  const models = (first ?? []).flatMap((side): [Side, Side][] => {
+    const other = second?.find(({ engine }) => engine === side.engine);
+    return other ? [[side, other]] : [];
+  });
+  return [...engines, ...models];
+}
+
+async function llamaCppSide(
+  { name, scratch }: VersusModel,
+  checkpoint: OpenedCheckpoint,
+  { entry }: Peer,
+  { peerWeights, load, workloads, signal, onWrite }: SideOptions,
+): Promise<Side> {
+  const usual = checkpoint.format === "gguf" ? undefined : ({ matrices: "F16", head: "F16" } as const);
+  const file = await peerFile(checkpoint, {
+    name,
+    weights: peerWeights ?? usual,
+    folder: scratch,
+    signal,
+    onProgress: (progress) => onWrite(`${name} for llama.cpp`, progress),
+  });
+  const capacity = Math.max(...workloads.map(tokensHeld));
+  const { path, title, weightBytes } = file;
+  return {
+    model: title,
+    engine: "llama.cpp",
+    weightBytes,
+    spec: (threads) => ({ kind: "llama.cpp", entry, model: path, threads, kvType: load.kvType, capacity }),
+  };
+}
+
+/** int4 with a float32 scale for 32 or 128: at least 4.25 bits. */
+async function onnxRuntimeSide(
+  { name, path }: VersusModel,
+  { plan }: OpenedCheckpoint,
+  { entry }: Peer,
+  { load }: SideOptions,
+): Promise<Side> {
+  const { linearParameters, headParameters } = modelCost(plan, load.kvType);
+  return {
+    model: `${name} int4`,
+    engine: "onnxruntime",
+    weightBytes: ((linearParameters + headParameters) * 4.25) / 8,
+    spec: (threads) => ({ kind: "onnxruntime", entry, model: path, threads }),
+  };
+}
+
+function ownBytes({ plan }: OpenedCheckpoint, { kvType }: MiniCpmSpec["load"]): number {
+  const { linearBytes, headBytes } = modelCost(plan, kvType);
+  return linearBytes + headBytes;
+}
+
+/** Tokens in the sequence at the end. */
+function tokensHeld(workload: Workload): number {
+  switch (workload.kind) {
+    case "prompt":
+      return workload.depth + workload.prompt;
+    case "generate":
+      return Math.max(workload.depth, 1) + workload.generate;
+    case "turn":
+      return workload.cached + workload.prompt + workload.generate;
+  }
+}
