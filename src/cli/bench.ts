@@ -30,6 +30,7 @@ interface BenchOptions extends OutputOptions, VersusFlags {
   readonly threads?: number;
   readonly device: "cpu" | "reference";
   readonly kvType?: "f32" | "f16";
+  readonly sparse: "auto" | "on" | "off";
 }
 
 export function addBenchCommand(program: Command, terminal: Terminal): void {
@@ -133,14 +134,17 @@ function addWhereOptions(command: Command): void {
   add(new Option("-t, --threads <count>", "threads that compute").argParser(guarded(integer(1, 1024))));
   add(new Option("--device <name>", "where to run").choices(["cpu", "reference"]).default("cpu"));
   add(new Option("--kv-type <type>", "how keys and values are held").choices(["f32", "f16"]));
+  const modes = ["auto", "on", "off"];
+  const help = "sparse attention: as trained, also where not trained, never";
+  add(new Option("--sparse <mode>", help).choices(modes).default("auto"));
 }
 
 /** How the model is loaded, alone or in a comparison. */
-function loadOf({ device, threads, kvType: asked }: BenchOptions) {
+function loadOf({ device, threads, kvType: asked, sparse }: BenchOptions) {
   const kvType = asked ?? (device === "reference" ? "f32" : "f16");
   if (device === "reference" && kvType === "f16")
     throw new UsageError("--device reference computes in f32 only.");
-  return { device, threads, kvType };
+  return { device, threads, kvType, sparse };
 }
 
 /** Loads the model named, nano, or one of random weights in the shape named. */
