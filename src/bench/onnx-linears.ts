@@ -89,7 +89,7 @@ class Linears {
         name: quants,
         type: onnxTypes.uint8,
         dims: [rows, blocks, this.block / 2],
-        data: randomBytes((count * this.block) / 2),
+        data: randomBytes((count * this.block) / 2, this.weights.length),
       },
       {
         name: scales,
@@ -117,10 +117,15 @@ function bytesOf(array: Float32Array | BigInt64Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
-/** The same for the same length: xorshift (Marsaglia 2003), 32 bits. @param count a multiple of 4 */
-function randomBytes(count: number): Uint8Array {
+/**
+ * xorshift (Marsaglia 2003), 32 bits. Every layer has bytes of its own: ONNX Runtime keeps weights that are equal once, and
+ * reads them from the cache then.
+ *
+ * @param count a multiple of 4
+ */
+function randomBytes(count: number, salt: number): Uint8Array {
   const words = new Uint32Array(count / 4);
-  let state = 2463534242;
+  let state = 2463534242 ^ Math.imul(salt, 0x9e3779b9);
   for (let i = 0; i < words.length; ++i) {
     state ^= state << 13;
     state ^= state >>> 17;

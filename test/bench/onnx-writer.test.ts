@@ -75,6 +75,13 @@ test("the layers' graph has every linear layer, with four bits a weight and a sc
   expect(operators.filter((operator) => operator === "MatMulNBits")).toHaveLength(10);
 });
 
+test("no two weights are the same, so that none can stand for another", () => {
+  const quants = messagesOf(graphOf(layersModel(config, { block: 32, layers: 3 })), 5)
+    .filter((tensor) => textsOf(tensor, 8)[0]?.endsWith(".quants"))
+    .map((tensor) => messagesOf(tensor, 9)[0]?.toString("hex"));
+  expect(new Set(quants).size).toBe(quants.length);
+});
+
 test("every input of a node is made before it, and the last one makes the output", () => {
   for (const model of [layersModel(config, { block: 32, layers: 3 }), headModel(config, { block: 128 })]) {
     const made = new Set(["x", ...weightsOf(model).map(({ name }) => name)]);
