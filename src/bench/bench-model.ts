@@ -29,6 +29,8 @@ export interface BenchModel {
   readonly native: NativeModel;
   readonly kvType: KvType;
   readonly cost: ModelCost;
+  /** Tokens beyond which attention is sparse; absent where it never is. */
+  readonly denseLength?: number | undefined;
   /** Name, and type of most weights: "nano BF16". */
   readonly title: string;
   /** Weights in the files. */
@@ -67,6 +69,7 @@ export async function loadBenchModel(
     native,
     kvType,
     cost: modelCost(plan, kvType),
+    denseLength: rule?.denseLength,
     title: titleOf(name ?? checkpoint.name, weights),
     bytes: weights.reduce((sum, weight) => sum + weightBytes(weight), 0),
     parameters: weights.reduce((sum, weight) => sum + weightElements(weight), 0),

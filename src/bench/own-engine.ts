@@ -10,7 +10,8 @@ export async function openOwnEngine({ model: reference, name, load }: MiniCpmSpe
   const start = performance.now();
   const model = await loadBenchModel(reference, load, name);
   const loadSeconds = (performance.now() - start) / 1000;
-  const { native, processor } = model;
+  const { native, processor, denseLength } = model;
+  const sparse = denseLength === undefined ? "" : `, sparse attention beyond ${denseLength} tokens`;
   let ready: { readonly name: string; readonly run: Run } | undefined;
 
   const runFor = (workload: Workload): Run => {
@@ -24,7 +25,7 @@ export async function openOwnEngine({ model: reference, name, load }: MiniCpmSpe
   return {
     about: {
       engine: "minicpm",
-      backend: `${native.device} ${native.isa}`,
+      backend: `${native.device} ${native.isa}${sparse}`,
       threads: native.threads,
       processor,
       loadSeconds,
