@@ -84,32 +84,37 @@ function table(rows: readonly VersusRow[]): string[] {
 
 export function versusChart(report: VersusReport): string {
   const [machine = "", ...notes] = about(report);
+  const groups = [...bySides(report.rows).values()];
+  // Where several pairs of sides stand in one chart, their rows carry the number of the pair.
+  const mark = (group: number) => (groups.length > 1 ? `${group + 1}: ` : "");
   return barChart({
     title: "Tokens a second, theirs = 1",
     notes: [
       machine,
-      ...[...bySides(report.rows).values()].flatMap(([row]) => [
-        `ours: ${row?.ours_is}`,
-        `theirs: ${row?.theirs_is}`,
+      ...groups.flatMap(([row], i) => [
+        `${mark(i)}ours: ${row?.ours_is}`,
+        `${mark(i)}theirs: ${row?.theirs_is}`,
       ]),
       ...notes,
     ],
-    rows: report.rows.map((row) => ({
-      name: row.name,
-      ours: {
-        length: row.ratio,
-        least: row.ratio_min,
-        most: row.ratio_max,
-        label: `${row.ours.toFixed(1)} t/s, ${row.ratio.toFixed(2)}x`,
-      },
-      theirs: { length: 1, label: `${row.theirs.toFixed(1)} t/s` },
-    })),
+    rows: groups.flatMap((rows, i) =>
+      rows.map((row) => ({
+        name: mark(i) + row.name,
+        ours: {
+          length: row.ratio,
+          least: row.ratio_min,
+          most: row.ratio_max,
+          label: `${row.ours.toFixed(1)} t/s, ${row.ratio.toFixed(2)}x`,
+        },
+        theirs: { length: 1, label: `${row.theirs.toFixed(1)} t/s` },
+      })),
+    ),
   });
 }
 
 function about({ cpu, threads, scheduling, scheduling_is, rounds, notes }: VersusReport): string[] {
   return [
-    `${cpu}, ${threads} threads, ${scheduling_is} (${scheduling}), median of ${rounds} rounds`,
+    `${cpu}, ${threads} threads, ${scheduling_is} (${scheduling}), median of ${rounds} ${rounds === 1 ? "round" : "rounds"}`,
     ...notes,
   ];
 }

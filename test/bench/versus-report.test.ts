@@ -65,3 +65,9 @@ test("the chart has every test with both rates", () => {
     expect(svg).toContain(text);
   }
 });
+
+test("rows of several pairs carry the number of their pair in the chart", () => {
+  const svg = versusChart({ ...report, rows: [row, { ...row, theirs_is: "another" }] });
+  for (const text of ["1: pp512", "2: pp512", "2: theirs: another"]) expect(svg).toContain(text);
+  expect(versusChart(report)).not.toContain("1: pp512");
+});
