@@ -14,8 +14,8 @@ import { versusChart, versusMarkdown } from "../bench/versus-report.ts";
 import type { Workload } from "../bench/workload.ts";
 import { ModelNotFoundError } from "../index.ts";
 import { openCheckpoint } from "../model/load.ts";
+import { chosenModel } from "./default-model.ts";
 import { UsageError } from "./failure.ts";
-import { nanoPath } from "./package-models.ts";
 import { escaped } from "./printable.ts";
 import { formatBytes } from "./quantities.ts";
 import type { Terminal } from "./terminal.ts";
@@ -126,7 +126,7 @@ class Prepared {
 
   async model(reference: string | undefined, shape: string | undefined): Promise<VersusModel> {
     if (shape !== undefined) return this.#shape(shape);
-    const { path, name } = openCheckpoint(reference ?? nanoPath);
+    const { path, name } = openCheckpoint((await chosenModel(reference, this.terminal)).path);
     const folder = join(cacheFolder(), "shapes");
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const scratch = mkdtempSync(join(folder, "writing-"));

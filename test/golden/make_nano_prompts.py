@@ -1,22 +1,27 @@
-"""Writes nano-prompts.json: conversations of nano's generator as it renders them for training.
+"""Writes nano-prompts.json: conversations of nano's generator (models/nano/train) as it renders them for training.
 
-Usage: python3 test/golden/make_nano_prompts.py FOLDER      (the folder of data.py; the standard library is enough)
+Usage: python3 test/golden/make_nano_prompts.py      (the standard library is enough)
 """
+
 import json
 import os
 import random
 import sys
 
-sys.path.insert(0, sys.argv[1])
-import data
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(here, "../../models/nano/train"))
+from corpus import example  # noqa: E402
+from pools import Pools  # noqa: E402
+from render import render  # noqa: E402
+from tools import tool_example  # noqa: E402
 
-KINDS = [data.tool_example] * 4 + [data.facts_example, data.chat_example, data.json_example, data.story_example]
 r, rows = random.Random(11), []
 for held in (False, True):
-    pools = data.Pools(held)
-    for kind in KINDS:
-        for _ in range(3):
-            messages, tools = kind(r, pools)
-            rows.append({"messages": messages, "tools": tools, "text": "".join(x for x, _ in data.render(messages, tools))})
-with open(os.path.join(os.path.dirname(__file__), "nano-prompts.json"), "w", encoding="utf-8") as f:
-    json.dump(rows, f, ensure_ascii=False, indent=1)
+    pools = Pools(held)
+    for make in [tool_example] * 12 + [example] * 4:
+        messages, tools = make(r, pools)
+        messages = [{"role": message["role"], "content": message["content"]} for message in messages]
+        text = "".join(text for text, _ in render(messages, tools))
+        rows.append({"messages": messages, "tools": tools, "text": text})
+with open(os.path.join(here, "nano-prompts.json"), "w", encoding="utf-8") as file:
+    json.dump(rows, file, ensure_ascii=False, indent=1)
