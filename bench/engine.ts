@@ -22,7 +22,7 @@ import { median } from "../src/bench/statistics.ts";
 import { greedy } from "../src/engine/sampling.ts";
 import type { NativeSequence } from "../src/native/binding.ts";
 
-/** Seconds that a prefill slice aims at: kSliceSeconds of native/engine/prefill.cpp. */
+/** Seconds that a slice and the decode step behind it should take (kSliceSeconds of native/engine/prefill.cpp, and room). */
 const sliceSeconds = 0.25;
 const rounds = 3;
 

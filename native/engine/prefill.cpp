@@ -8,9 +8,9 @@
 namespace minicpm {
 namespace {
 
-/// A prefill slice aims at this long: what a stream beside it waits at most, and an abort for its
-/// answer.
-constexpr double kSliceSeconds = 0.25;
+/// A prefill slice aims at this long: with the decode step behind it a stream beside it waits about
+/// 250 ms, and an abort for its answer.
+constexpr double kSliceSeconds = 0.2;
 constexpr int kMinSliceRows = 16;
 
 }  // namespace
