@@ -9,8 +9,11 @@
       'kernels/cpu/embed.cpp',
       'kernels/cpu/kv_append.cpp',
       'kernels/cpu/linear.cpp',
+      'kernels/cpu/linear_packed.cpp',
+      'kernels/cpu/linear_widened.cpp',
       'kernels/cpu/log_prob.cpp',
       'kernels/cpu/pool_keys.cpp',
+      'kernels/cpu/quantize_rows.cpp',
       'kernels/cpu/rms_norm.cpp',
       'kernels/cpu/rope.cpp',
       'kernels/cpu/score_blocks.cpp',
@@ -55,6 +58,7 @@
       'defines': ['ISA=avx512'],
       'cflags_cc': [
         '-mavx2', '-mfma', '-mf16c', '-mbmi2', '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl',
+        '-mavx512vnni',
         '-mprefer-vector-width=512',
         '-Wno-maybe-uninitialized',  # gcc 12 warns about its own intrinsics
       ],
@@ -63,6 +67,7 @@
       'target_name': 'core',
       'type': 'static_library',
       'sources': [
+        'kernels/cpu/pack.cpp',
         'kernels/cpu/probe.cpp',
         'kernels/cpu/sample.cpp',
         'kernels/cpu/select_blocks.cpp',

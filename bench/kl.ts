@@ -18,8 +18,8 @@ import { checkpointAsGguf } from "../src/bench/checkpoint-gguf.ts";
 import { ggufArchitecture } from "../src/bench/gguf-metadata.ts";
 import { openModel } from "../src/model/load.ts";
 import type { OpenedModel } from "../src/model/opened-model.ts";
-import { withModel, withSequence } from "../test/real/native-model.ts";
 import { type Divergence, divergence } from "./kl-divergence.ts";
+import { ownLogits } from "./own-logits.ts";
 import { llamaCppLogits } from "./peers/llama-cpp.ts";
 
 /** Nats; what the comparison has to stay below at every position. */
@@ -60,7 +60,7 @@ try {
   const { path, architecture } = asFloat32Gguf(model, folder);
   const flashAttention = values["peer-flash"];
   const theirs = await llamaCppLogits(path, tokens, { threads, kvType, flashAttention });
-  const { isa, logits: ours } = await ourLogits(path, tokens);
+  const { isa, logits: ours } = await ownLogits(path, tokens, { threads });
   const result = divergence(theirs, ours);
   console.log(
     values.json
@@ -80,23 +80,6 @@ function asFloat32Gguf(model: OpenedModel, folder: string) {
   const path = join(folder, "model.gguf");
   writeFileSync(path, checkpointAsGguf(model, { matrices: "F32" }));
   return { path, architecture: ggufArchitecture(model.config) };
-}
-
-/** The logits after each token, one step a token. */
-async function ourLogits(
-  gguf: string,
-  tokens: Int32Array,
-): Promise<{ readonly logits: Float32Array[]; readonly isa: string }> {
-  return withModel(gguf, { threads, isa: process.env.MINICPM_CPU ?? "" }, (model) =>
-    withSequence(model, tokens.length, async (sequence) => {
-      const logits: Float32Array[] = [];
-      for (const position of tokens.keys()) {
-        await sequence.prefill(tokens.subarray(position, position + 1));
-        logits.push(sequence.logits());
-      }
-      return { logits, isa: model.isa };
-    }),
-  );
 }
 
 function line(subject: string, result: Divergence): string {

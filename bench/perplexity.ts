@@ -2,11 +2,14 @@
  * Perplexity of a model on a text, as test/golden/smollm2/smollm2_perplexity.py defines it: the text is tokenized whole,
  * without special tokens; windows of 1,024 tokens do not overlap; every token but a window's first is scored.
  *
- * Usage: node bench/run.mjs bench/perplexity.ts MODEL FILE [WINDOWS]      (default: all whole windows of the file)
+ * Usage: node bench/run.mjs bench/perplexity.ts MODEL FILE [WINDOWS] [--pack w8|w4|w2] [--pack-group 32|64|128]
+ *                                               [--activations f32|int8]      (default: all whole windows of the file)
  * Prints one JSON object on stdout and a line for people on stderr. Keys and values are float32, on the cpu backend.
  */
 import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
+import { parseArgs } from "node:util";
+import { type PackOptions, packingOf } from "../src/chat/packing.ts";
 import { openModel } from "../src/model/load.ts";
 import { addon } from "../src/native/binding.ts";
 
@@ -14,11 +17,24 @@ const windowTokens = 1024;
 /** Characters read for a window: far more than 1,024 tokens of any natural text have. */
 const windowCharacters = 8000;
 
-const [, , reference, file, asked] = process.argv;
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    pack: { type: "string" },
+    "pack-group": { type: "string", default: "128" },
+    activations: { type: "string" },
+  },
+});
+const [reference, file, asked] = positionals;
 if (!reference || !file || (asked !== undefined && !(Number.parseInt(asked, 10) > 0))) {
-  console.error("usage: node bench/run.mjs bench/perplexity.ts MODEL FILE [WINDOWS]");
+  console.error(
+    "usage: node bench/run.mjs bench/perplexity.ts MODEL FILE [WINDOWS] [--pack w8|w4|w2] [--pack-group 32|64|128] " +
+      "[--activations f32|int8]",
+  );
   process.exit(2);
 }
+const { pack, activations } = values as PackOptions;
+const packing = packingOf({ pack, activations, packGroup: Number(values["pack-group"]) as 128 });
 
 const text = readFileSync(file, "utf8");
 const { plan, tokenizer } = openModel(reference);
@@ -38,6 +54,7 @@ const model = await addon().loadModel({
   kvType: "f32",
   isa: process.env.MINICPM_CPU ?? "",
   cacheBytes: 0,
+  ...packing,
 });
 const sequence = model.createSequence({ capacity: windowTokens });
 let total = 0;
@@ -57,7 +74,9 @@ const nll = total / scored;
 const perplexity = Math.exp(nll);
 const firstIds = [...tokens.subarray(0, 12)];
 const { isa, threads } = model;
-console.log(JSON.stringify({ windows, tokens: scored, nll, perplexity, seconds, isa, threads, firstIds }));
+console.log(
+  JSON.stringify({ windows, tokens: scored, nll, perplexity, seconds, isa, threads, ...packing, firstIds }),
+);
 console.error(
   `perplexity ${perplexity.toFixed(4)} (nll ${nll.toFixed(6)}) on ${scored} tokens in ${windows} windows, ` +
     `${((windows * windowTokens) / seconds).toFixed(0)} tok/s with ${threads} threads on ${isa}`,

@@ -3,14 +3,20 @@
 #include <string>
 
 #include "kernels/error.h"
+#include "kernels/packed.h"
 
 namespace minicpm {
 
 void Embed::check() const {
   expect("embed", "y", y, tokens.columns, table.columns, DType::f32);
   expect("embed", "tokens", tokens, 1, tokens.columns, DType::i32);
-  expect("embed", table.dtype != DType::i32, "table should be f32, f16 or bf16, is i32");
-  expect("embed", "table", table, table.rows, table.columns, table.dtype);
+  if (table.dtype == DType::w8) {
+    expect_packed("embed", "table", table);
+  } else {
+    expect("embed", size_of(table.dtype) > 0 && table.dtype != DType::i32,
+           "table should be f32, f16, bf16 or w8");
+    expect("embed", "table", table, table.rows, table.columns, table.dtype);
+  }
   for (int64_t t = 0; t < tokens.columns; t++) {
     const int32_t token = tokens.as<int32_t>()[t];
     if (token < 0 || token >= table.rows) {

@@ -3,6 +3,8 @@
 #include <string>
 
 #include "kernels/error.h"
+#include "kernels/packed.h"
+#include "kernels/quantize_rows.h"
 
 namespace minicpm {
 
@@ -24,8 +26,22 @@ const char* name_of(DType dtype) {
       return "bf16";
     case DType::i32:
       return "i32";
+    case DType::w8:
+      return "w8";
+    case DType::w4:
+      return "w4";
+    case DType::w2:
+      return "w2";
+    case DType::a8:
+      return "a8";
   }
   return "unknown";
+}
+
+size_t Tensor::bytes() const {
+  if (is_packed(dtype)) return packed_bytes(dtype, rows, columns, group);
+  if (dtype == DType::a8) return quantized_bytes(rows, columns);
+  return static_cast<size_t>(rows * columns) * size_of(dtype);
 }
 
 void expect(const char* op, const char* name, const Tensor& tensor, int64_t rows, int64_t columns,

@@ -6,30 +6,41 @@
 
 namespace minicpm {
 
-/// How one element (or, for packed weights to come, one tile) is stored.
-enum class DType : uint8_t { f32, f16, bf16, i32 };
+/// How numbers are stored: one by one, or as kernels/packed.h (w8, w4, w2: weights) and
+/// kernels/quantize_rows.h (a8: activations) lay them out in blocks.
+enum class DType : uint8_t { f32, f16, bf16, i32, w8, w4, w2, a8 };
 
+/// Weights in packed tiles.
+constexpr bool is_packed(DType dtype) {
+  return dtype == DType::w8 || dtype == DType::w4 || dtype == DType::w2;
+}
+
+/// Bytes of one number; 0 where numbers lie in blocks.
 constexpr size_t size_of(DType dtype) {
-  return dtype == DType::f32 || dtype == DType::i32 ? 4 : 2;
+  return dtype == DType::f32 || dtype == DType::i32    ? 4
+         : dtype == DType::f16 || dtype == DType::bf16 ? 2
+                                                       : 0;
 }
 
 const char* name_of(DType dtype);
 
-/// Row-major, dense: element (r, c) is at r * columns + c. Rank-1 tensors have one row.
+/// Row-major, dense: element (r, c) is at r * columns + c, where numbers do not lie in blocks.
+/// Rank-1 tensors have one row.
 struct Tensor {
   void* data = nullptr;
   DType dtype = DType::f32;
   int64_t rows = 0;
   int64_t columns = 0;
+  int group = 0;  // columns of packed weights that share a scale
 
-  size_t bytes() const { return static_cast<size_t>(rows * columns) * size_of(dtype); }
+  size_t bytes() const;
 
   template <typename T>
   T* as() const {
     return static_cast<T*>(data);
   }
 
-  /// Rows [first, first + count) of this tensor.
+  /// Rows [first, first + count) of this tensor, whose numbers do not lie in blocks.
   Tensor slice(int64_t first, int64_t count) const {
     return {static_cast<std::byte*>(data) + static_cast<size_t>(first * columns) * size_of(dtype),
             dtype, count, columns};

@@ -21,13 +21,13 @@ bool wanted(const std::string& name);
 int threads();
 
 /// What bounds a case.
-enum class Limit { bandwidth, fma, none };
+enum class Limit { bandwidth, fma, int8, none };
 
 struct Case {
   std::string name;  // "linear  avx512  bf16  tokens 1  4096 x 1024"
   double amount;     // bytes read or floating-point operations of one run
   Limit limit;
-  const CpuKernels* set;  // whose FMA peak is the limit
+  const CpuKernels* set;  // whose peak is the limit
   Workers* workers;       // that run it and the probe
   std::function<void()> run;
 };

@@ -86,8 +86,9 @@ void measure(const Case& bench) {
   for (int round = 0; round < 5; round++) {
     const double limit = bench.limit == Limit::bandwidth
                              ? read_bandwidth(probe_memory(), *bench.workers)
-                         : bench.limit == Limit::fma ? fma_peak(*bench.set, *bench.workers)
-                                                     : 0;
+                         : bench.limit == Limit::fma  ? fma_peak(*bench.set, *bench.workers)
+                         : bench.limit == Limit::int8 ? int8_peak(*bench.set, *bench.workers)
+                                                      : 0;
     seconds.push_back(seconds_of(bench.run));
     if (limit > 0) shares.push_back(bench.amount / seconds.back() / limit);
   }
@@ -98,6 +99,9 @@ void measure(const Case& bench) {
                 100 * median(shares));
   } else if (bench.limit == Limit::fma) {
     std::printf("   %6.1f GFLOP/s   %3.0f %% of FMA peak", bench.amount / time / 1e9,
+                100 * median(shares));
+  } else if (bench.limit == Limit::int8) {
+    std::printf("   %6.1f GOPS      %3.0f %% of int8 peak", bench.amount / time / 1e9,
                 100 * median(shares));
   }
   std::printf("\n");

@@ -3,6 +3,7 @@
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/table.h"
+#include "kernels/packed.h"
 
 namespace minicpm::ISA {
 
@@ -23,11 +24,34 @@ void embed_rows(const Embed& op, int64_t first, int64_t last) {
   }
 }
 
+/// A row lies in its tile 4 numbers at a time, a line apart.
+void embed_packed_rows(const Embed& op, int64_t first, int64_t last) {
+  const int64_t hidden = op.y.columns, group = op.table.group;
+  const int32_t* tokens = static_cast<const int32_t*>(op.tokens.data);
+  const int64_t tile_bytes = packed_tile_bytes(DType::w8, hidden, op.table.group);
+  for (int64_t t = first; t < last; t++) {
+    const int64_t lane = tokens[t] % kPackedRows;
+    const auto* tile =
+        static_cast<const unsigned char*>(op.table.data) + tokens[t] / kPackedRows * tile_bytes;
+    const unsigned char* numbers =
+        tile + packed_scale_bytes(hidden, op.table.group) + lane * kPackedStep;
+    float* y = static_cast<float*>(op.y.data) + t * hidden;
+    for (int64_t i = 0; i < hidden; i++) {
+      uint16_t half;
+      __builtin_memcpy(&half, tile + 2 * (i / group * kPackedRows + lane), sizeof half);
+      const int u = numbers[i / kPackedStep * kPackedLine + i % kPackedStep];
+      y[i] = static_cast<float>(u - packed_zero(DType::w8)) * f16_to_f32(half) * op.scale;
+    }
+  }
+}
+
 }  // namespace
 
 void embed(const Embed& op, Workers& workers) {
   for_ranges(workers, op.y.rows, 16, [&](int64_t first, int64_t last) {
     switch (op.table.dtype) {
+      case DType::w8:
+        return embed_packed_rows(op, first, last);
       case DType::f16:
         return embed_rows<F16>(op, first, last);
       case DType::bf16:

@@ -8,6 +8,7 @@
 // copy of the weights did (84 against 80 % of the FMA peak at 64 rows, AVX-512).
 #include "kernels/linear.h"
 
+#include "kernels/cpu/linear_packed.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/table.h"
@@ -147,6 +148,11 @@ void linear_as(const Linear& op, Workers& workers) {
 void linear(const Linear& op, Workers& workers) {
   if (op.x.rows == 0 || op.weight.rows == 0) return;
   switch (op.weight.dtype) {
+    case DType::w8:
+    case DType::w4:
+    case DType::w2:
+      return op.x.dtype == DType::a8 ? linears_rounded({{op}, 1}, workers)
+                                     : linear_widened(op, workers);
     case DType::f16:
       return linear_as<F16>(op, workers);
     case DType::bf16:
@@ -154,6 +160,11 @@ void linear(const Linear& op, Workers& workers) {
     default:
       return linear_as<float>(op, workers);
   }
+}
+
+void linears(const Linears& op, Workers& workers) {
+  if (op.parts[0].x.dtype == DType::a8) return linears_rounded(op, workers);
+  for (int i = 0; i < op.count; i++) linear(op.parts[i], workers);
 }
 
 }  // namespace minicpm::ISA

@@ -1,5 +1,6 @@
-// The machine's limits, measured: how fast it reads memory, and the peak of fused multiply-adds.
-// Benches run it in turns with what they measure, so that both saw the same minute.
+// The machine's limits, measured: how fast it reads memory, and the peaks of fused multiply-adds
+// and of int8 products. Benches run it in turns with what they measure, so that both saw the same
+// minute.
 #pragma once
 
 #include <cstddef>
@@ -24,5 +25,10 @@ double read_bandwidth(std::span<std::byte> memory, Workers& workers);
 /// Floating-point operations a second of the set's widest FMA, all workers together, in some
 /// milliseconds.
 double fma_peak(const CpuKernels& set, Workers& workers);
+
+/// Multiplications and additions a second of int8 products by the set's fastest sequence: vpdpbusd
+/// in 512 bits; vpmaddubsw and vpaddw in 256; pmaddwd and paddd in 128 (of int16: the baseline has
+/// nothing for bytes).
+double int8_peak(const CpuKernels& set, Workers& workers);
 
 }  // namespace minicpm

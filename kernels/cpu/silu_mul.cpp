@@ -13,9 +13,7 @@ void silu_mul(const SiluMul& op, Workers& workers) {
   for_ranges(workers, op.y.rows * op.y.columns, 16384, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; i += kLanes) {
       const int n = static_cast<int>(last - i < kLanes ? last - i : kLanes);
-      const f32x16 g = load_first(gate + i, n);
-      const f32x16 silu = g / (broadcast(1) + exp(broadcast(0) - g));
-      store_first(y + i, silu * load_first(up + i, n), n);
+      store_first(y + i, silu(load_first(gate + i, n)) * load_first(up + i, n), n);
     }
   });
 }

@@ -79,4 +79,9 @@ inline f32x16 exp(f32x16 x) {
   return select_less(broadcast(88.72283f), x, broadcast(__builtin_inff()), not_tiny);
 }
 
+/// x / (1 + exp(-x)).
+inline f32x16 silu(f32x16 x) {
+  return x / (broadcast(1) + exp(broadcast(0) - x));
+}
+
 }  // namespace minicpm::ISA

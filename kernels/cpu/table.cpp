@@ -8,8 +8,8 @@ bool supported() {
 #if defined(__AVX512F__)
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
-         __builtin_cpu_supports("bmi2");
+         __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
 #elif defined(__AVX2__)
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
          __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
@@ -34,6 +34,8 @@ const CpuKernels kernels = {
     .embed = embed,
     .rms_norm = rms_norm,
     .linear = linear,
+    .linears = linears,
+    .quantize_rows = quantize_rows,
     .rope = rope,
     .kv_append = kv_append,
     .pool_keys = pool_keys,

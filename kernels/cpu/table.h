@@ -10,6 +10,7 @@
 #include "kernels/linear.h"
 #include "kernels/log_prob.h"
 #include "kernels/pool_keys.h"
+#include "kernels/quantize_rows.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/score_blocks.h"
@@ -24,6 +25,8 @@ struct CpuKernels {
   void (*embed)(const Embed&, Workers&);
   void (*rms_norm)(const RmsNorm&, Workers&);
   void (*linear)(const Linear&, Workers&);
+  void (*linears)(const Linears&, Workers&);
+  void (*quantize_rows)(const QuantizeRows&, Workers&);
   void (*rope)(const Rope&, Workers&);
   void (*kv_append)(const KvAppend&, Workers&);
   void (*pool_keys)(const PoolKeys&, Workers&);
@@ -49,6 +52,8 @@ namespace minicpm::ISA {
 void embed(const Embed& op, Workers& workers);
 void rms_norm(const RmsNorm& op, Workers& workers);
 void linear(const Linear& op, Workers& workers);
+void linears(const Linears& op, Workers& workers);
+void quantize_rows(const QuantizeRows& op, Workers& workers);
 void rope(const Rope& op, Workers& workers);
 void kv_append(const KvAppend& op, Workers& workers);
 void pool_keys(const PoolKeys& op, Workers& workers);

@@ -1,10 +1,14 @@
+#include <cmath>
 #include <vector>
 
+#include "kernels/packed.h"
 #include "kernels/reference/ops.h"
 
 namespace minicpm::reference {
 
-void linear(const Linear& op) {
+namespace {
+
+void linear_float(const Linear& op) {
   const int64_t in = op.x.columns, out = op.weight.rows;
   std::vector<double> weight(static_cast<size_t>(in));
   for (int64_t n = 0; n < out; n++) {
@@ -20,6 +24,55 @@ void linear(const Linear& op) {
       op.y.as<float>()[t * out + n] = static_cast<float>(residual + op.scale * sum);
     }
   }
+}
+
+/// What columns [first, first + 32) add to y, x being row `t` of a8.
+float add_rounded(const PackedRow& row, const Tensor& x, int64_t t, int64_t first, float y) {
+  const QuantizedBlock block = quantized_block(x, t / kQuantizedRows);
+  const int64_t lane = t % kQuantizedRows;
+  int dot = 0;
+  for (int64_t k = first; k < first + kQuantizedGroup; k++) {
+    dot += row.q(k) * block.integers[(k / 4 * block.rows + lane) * 4 + k % 4];
+  }
+  const float scale = block.scales[first / kQuantizedGroup * block.rows + lane];
+  return std::fma(static_cast<float>(dot), row.scale(first) * scale, y);
+}
+
+/// The same with x a row of f32.
+float add_floats(const PackedRow& row, const float* x, int64_t first, float y) {
+  float sums[4] = {};
+  for (int64_t k = first; k < first + kQuantizedGroup; k++) {
+    sums[k % 4] = std::fma(static_cast<float>(row.q(k)), x[k], sums[k % 4]);
+  }
+  return std::fma((sums[0] + sums[1]) + (sums[2] + sums[3]), row.scale(first), y);
+}
+
+void linear_packed(const Linear& op) {
+  const int64_t in = op.x.columns, out = op.weight.rows;
+  for (int64_t n = 0; n < out; n++) {
+    const PackedRow row(op.weight, n);
+    for (int64_t t = 0; t < op.x.rows; t++) {
+      float y = 0;
+      for (int64_t k = 0; k < in; k += kQuantizedGroup) {
+        y = op.x.dtype == DType::a8 ? add_rounded(row, op.x, t, k, y)
+                                    : add_floats(row, op.x.as<float>() + t * in, k, y);
+      }
+      const float scaled = op.scale * y;
+      const int64_t at = t * out + n;
+      op.y.as<float>()[at] = op.residual.data ? op.residual.as<float>()[at] + scaled : scaled;
+    }
+  }
+}
+
+}  // namespace
+
+void linear(const Linear& op) {
+  if (is_packed(op.weight.dtype)) return linear_packed(op);
+  linear_float(op);
+}
+
+void linears(const Linears& op) {
+  for (int i = 0; i < op.count; i++) linear(op.parts[i]);
 }
 
 }  // namespace minicpm::reference

@@ -9,7 +9,9 @@
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
 #include "kernels/log_prob.h"
+#include "kernels/pack.h"
 #include "kernels/pool_keys.h"
+#include "kernels/quantize_rows.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/sample.h"
@@ -22,6 +24,9 @@ namespace minicpm::reference {
 void embed(const Embed& op);
 void rms_norm(const RmsNorm& op);
 void linear(const Linear& op);
+void linears(const Linears& op);
+void quantize_rows(const QuantizeRows& op);
+void pack(const Pack& op);
 void rope(const Rope& op);
 void kv_append(const KvAppend& op);
 void pool_keys(const PoolKeys& op);

@@ -10,7 +10,9 @@
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
 #include "kernels/log_prob.h"
+#include "kernels/pack.h"
 #include "kernels/pool_keys.h"
+#include "kernels/quantize_rows.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/sample.h"
@@ -35,6 +37,9 @@ class Backend {
   virtual void run(const Embed&) = 0;
   virtual void run(const RmsNorm&) = 0;
   virtual void run(const Linear&) = 0;
+  virtual void run(const Linears&) = 0;
+  virtual void run(const QuantizeRows&) = 0;
+  virtual void run(const Pack&) = 0;
   virtual void run(const Rope&) = 0;
   virtual void run(const KvAppend&) = 0;
   virtual void run(const PoolKeys&) = 0;

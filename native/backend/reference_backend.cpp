@@ -17,6 +17,9 @@ class ReferenceBackend final : public Backend {
   void run(const Embed& op) override { checked(op, reference::embed); }
   void run(const RmsNorm& op) override { checked(op, reference::rms_norm); }
   void run(const Linear& op) override { checked(op, reference::linear); }
+  void run(const Linears& op) override { checked(op, reference::linears); }
+  void run(const QuantizeRows& op) override { checked(op, reference::quantize_rows); }
+  void run(const Pack& op) override { checked(op, reference::pack); }
   void run(const Rope& op) override { checked(op, reference::rope); }
   void run(const KvAppend& op) override { checked(op, reference::kv_append); }
   void run(const PoolKeys& op) override { checked(op, reference::pool_keys); }

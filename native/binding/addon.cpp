@@ -5,6 +5,7 @@
 #include "native/backend/buffer.h"
 #include "native/binding/environment.h"
 #include "native/binding/model_binding.h"
+#include "native/binding/pack_binding.h"
 #include "native/binding/probe_binding.h"
 #include "native/binding/read.h"
 #include "native/binding/sequence_binding.h"
@@ -60,6 +61,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("memoryPlan", Napi::Function::New(env, memory_plan, "memoryPlan"));
   exports.Set("loadModel", Napi::Function::New(env, ModelBinding::load, "loadModel"));
   exports.Set("nativeBytes", Napi::Function::New(env, native_bytes, "nativeBytes"));
+  exports.Set("packWeight", Napi::Function::New(env, pack_weight_rows, "packWeight"));
   exports.Set("probe", Napi::Function::New(env, probe, "probe"));
   return exports;
 }

@@ -53,6 +53,7 @@ class ProbeWorker : public Napi::AsyncWorker {
       Workers workers(threads_);
       bandwidth_ = median_over(seconds_, [&] { return read_bandwidth(bytes, workers); });
       peak_ = median_over(seconds_, [&] { return fma_peak(set, workers); });
+      int8_peak_ = median_over(seconds_, [&] { return int8_peak(set, workers); });
     } catch (const Error& error) {
       error_ = std::make_unique<Error>(error);
     } catch (const std::exception& error) {
@@ -65,6 +66,7 @@ class ProbeWorker : public Napi::AsyncWorker {
     Napi::Object limits = Napi::Object::New(Env());
     limits.Set("bytesPerSecond", bandwidth_);
     limits.Set("flopsPerSecond", peak_);
+    limits.Set("int8OpsPerSecond", int8_peak_);
     deferred_.Resolve(limits);
   }
 
@@ -76,6 +78,7 @@ class ProbeWorker : public Napi::AsyncWorker {
   const double seconds_;
   double bandwidth_ = 0;
   double peak_ = 0;
+  double int8_peak_ = 0;
   std::unique_ptr<Error> error_;
 };
 

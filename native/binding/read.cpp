@@ -143,7 +143,35 @@ WeightSource read_weight(const std::string& name, const Napi::Object& from, size
   return source;
 }
 
+DType read_packed_format(const Napi::Object& from) {
+  const std::string name = string(from, "format");
+  for (const DType format : {DType::w8, DType::w4, DType::w2}) {
+    if (name == name_of(format)) return format;
+  }
+  throw_type_error(from.Env(), "format", "w8, w4 or w2");
+}
+
 }  // namespace
+
+Packing read_packing(const Napi::Value& value) {
+  if (value.IsUndefined()) return {};
+  const Napi::Object from = object(value, "pack");
+  const int group = integer(from, "group", 32, 128);
+  if (group % 32 != 0 || group == 96) throw_type_error(from.Env(), "group", "32, 64 or 128");
+  return {read_packed_format(from), group};
+}
+
+WeightFile read_weight_file(const Napi::Value& value) {
+  const Napi::Object file = object(value, "file");
+  return {string(file, "path"),
+          static_cast<size_t>(read_integer(file.Get("bytes"), "bytes", 0, int64_t{1} << 53))};
+}
+
+WeightSource read_weight_source(const Napi::Value& value) {
+  WeightSource source = read_weight("weight", object(value, "weight"), 1);
+  if (source.is_vector()) throw_type_error(value.Env(), "weight shape", "of rank 2");
+  return source;
+}
 
 int64_t read_integer(const Napi::Value& value, const std::string& name, int64_t low, int64_t high) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : std::nan("");
@@ -203,9 +231,15 @@ ModelPlan read_model_plan(const Napi::Value& value) {
       .threads = integer(from, "threads", 0, 1024),
       .kv_type = string(from, "kvType") == "f32" ? DType::f32 : DType::f16,
       .isa = string(from, "isa"),
+      .packing = read_packing(from.Get("pack")),
+      .activations =
+          read_text(from.Get("activations"), "activations") == "int8" ? DType::a8 : DType::f32,
       .fingerprint = read_text(from.Get("fingerprint"), "fingerprint"),
       .cache_bytes = read_integer(from.Get("cacheBytes"), "cacheBytes", 0, int64_t{1} << 53),
   };
+  if (plan.activations == DType::a8 && plan.packing.format == DType::f32) {
+    throw_type_error(from.Env(), "activations", "f32 where no weights are packed");
+  }
   const Napi::Value directory = from.Get("directory");
   if (!directory.IsUndefined()) {
     plan.directory = {string(object(directory, "directory"), "path"),
@@ -213,10 +247,7 @@ ModelPlan read_model_plan(const Napi::Value& value) {
   }
   const Napi::Array files = array(from, "files");
   for (uint32_t i = 0; i < files.Length(); ++i) {
-    const Napi::Object file = object(files.Get(i), "files");
-    plan.files.push_back(
-        {string(file, "path"),
-         static_cast<size_t>(read_integer(file.Get("bytes"), "bytes", 0, int64_t{1} << 53))});
+    plan.files.push_back(read_weight_file(files.Get(i)));
   }
   const Napi::Object weights = object(from.Get("weights"), "weights");
   const Napi::Array names = weights.GetPropertyNames();

@@ -12,6 +12,12 @@
 namespace minicpm {
 
 ModelPlan read_model_plan(const Napi::Value& value);
+/// Undefined, which packs nothing, or { format, group }.
+Packing read_packing(const Napi::Value& value);
+/// { path, bytes }.
+WeightFile read_weight_file(const Napi::Value& value);
+/// A WeightPlan of rank 2 in a file of its own.
+WeightSource read_weight_source(const Napi::Value& value);
 SamplingOptions read_sampling(const Napi::Value& value, int vocab_size);
 
 /// A whole number in [low, high].

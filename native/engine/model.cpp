@@ -25,18 +25,26 @@ std::unique_ptr<Backend> make_backend(const ModelPlan& plan) {
               {plan.device, "cpu", "reference"});
 }
 
-/// Float linears give the same bits within one instruction set only; kBlockFormat counts up with
-/// every change of KvLayout and of the numerics that the plan does not name.
+/// What the linears compute with: float weights give the same bits within one instruction set only,
+/// packed ones on all of them.
+std::string numbers_of(const ModelPlan& plan, const Backend& backend) {
+  if (plan.packing.format == DType::f32) return std::string(backend.isa());
+  return std::string(name_of(plan.packing.format)) + "g" + std::to_string(plan.packing.group) +
+         "-" + name_of(plan.activations);
+}
+
+/// kBlockFormat counts up with every change of KvLayout and of the numerics that the plan does not
+/// name.
 std::string fingerprint_of(const ModelPlan& plan, const Backend& backend) {
   constexpr int kBlockFormat = 1;
-  return plan.fingerprint + "-" + std::string(backend.name()) + "-" + std::string(backend.isa()) +
+  return plan.fingerprint + "-" + std::string(backend.name()) + "-" + numbers_of(plan, backend) +
          "-" + (plan.kv_type == DType::f32 ? "f32" : "f16") + "-" + std::to_string(kBlockFormat);
 }
 
 }  // namespace
 
 MemoryPlan plan_memory(const ModelPlan& plan, int64_t capacity, int64_t sequences) {
-  const WeightBytes weights = plan_weights(plan.files, plan.weights);
+  const WeightBytes weights = plan_weights(plan.files, plan.weights, plan.packing);
   const auto block_bytes = static_cast<int64_t>(kv_layout(plan).block_bytes());
   const int64_t outputs =
       static_cast<int64_t>(sizeof(float)) * (plan.config.vocab_size + plan.config.hidden_size);
@@ -44,7 +52,7 @@ MemoryPlan plan_memory(const ModelPlan& plan, int64_t capacity, int64_t sequence
       .mapped = weights.mapped,
       .weights = weights.converted,
       .kv = sequences * blocks_for(capacity) * block_bytes,
-      .activations = MiniCpm4::activation_bytes(plan.config) +
+      .activations = MiniCpm4::activation_bytes(plan.config, plan.activations) +
                      MiniCpm4::selection_bytes(plan.config, capacity) + sequences * outputs,
   };
 }
@@ -52,8 +60,10 @@ MemoryPlan plan_memory(const ModelPlan& plan, int64_t capacity, int64_t sequence
 Model::Model(const ModelPlan& plan, const std::function<bool(int64_t, int64_t)>& progress)
     : plan_(plan),
       backend_(make_backend(plan)),
-      weights_(std::make_unique<Weights>(plan.files, plan.weights, progress)),
-      forward_(std::make_unique<MiniCpm4>(plan.config, *weights_, *backend_, kv_layout(plan))),
+      weights_(std::make_unique<Weights>(plan.files, plan.weights, progress, plan.packing,
+                                         backend_.get())),
+      forward_(std::make_unique<MiniCpm4>(plan.config, plan.activations, *weights_, *backend_,
+                                          kv_layout(plan))),
       fingerprint_(fingerprint_of(plan, *backend_)),
       store_(std::make_unique<BlockStore>(kv_layout(plan), plan.cache_bytes)),
       directory_(plan.directory.path.empty()

@@ -26,6 +26,8 @@ struct ModelPlan {
   int threads = 0;     // 0: one a physical core
   DType kv_type = DType::f16;
   std::string isa;  // empty: the best
+  Packing packing;
+  DType activations = DType::f32;  // what packed weights are multiplied with: f32 or a8
   std::string
       fingerprint;  // of weights and settings: what changes keys or values beside the tokens
   DirectoryPlan directory;  // of sealed blocks on disk

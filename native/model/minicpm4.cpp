@@ -6,13 +6,15 @@
 
 namespace minicpm {
 
-MiniCpm4::MiniCpm4(const Config& config, const Weights& weights, Backend& backend, KvLayout layout)
+MiniCpm4::MiniCpm4(const Config& config, DType activations, const Weights& weights,
+                   Backend& backend, KvLayout layout)
     : config_(config),
+      activations_(activations),
       layout_(layout),
       attention_scale_(1 / std::sqrt(static_cast<float>(config.head_dim))),
       backend_(backend),
-      arena_(backend.allocate(static_cast<size_t>(activation_bytes(config)))),
-      a_(config, arena_.data()) {
+      arena_(backend.allocate(static_cast<size_t>(activation_bytes(config, activations)))),
+      a_(config, activations, arena_.data()) {
   embed_ = weights.at("embed");
   norm_ = weights.at("norm");
   head_ = weights.has("head") ? weights.at("head") : embed_;
@@ -37,7 +39,7 @@ MiniCpm4::MiniCpm4(const Config& config, const Weights& weights, Backend& backen
   }
 }
 
-MiniCpm4::Activations::Activations(const Config& config, std::byte* data) {
+MiniCpm4::Activations::Activations(const Config& config, DType activations, std::byte* data) {
   const auto cut = [&](int64_t rows, int64_t columns, DType dtype = DType::f32) {
     const Tensor tensor{data ? data + bytes : nullptr, dtype, rows, columns};
     bytes += (tensor.bytes() + 63) & ~size_t{63};
@@ -55,13 +57,16 @@ MiniCpm4::Activations::Activations(const Config& config, std::byte* data) {
   v = cut(kMaxRows, kv);
   gate = cut(kMaxRows, config.intermediate_size);
   up = cut(kMaxRows, config.intermediate_size);
+  const int widest =
+      std::max({config.hidden_size, config.heads * config.head_dim, config.intermediate_size});
+  if (activations == DType::a8) quantized = cut(kMaxRows, widest, DType::a8);
   head_rows = cut(1, kHeadRows, DType::i32);
   hidden = cut(kHeadRows, config.hidden_size);
   logits = cut(kHeadRows, config.vocab_size);
 }
 
-int64_t MiniCpm4::activation_bytes(const Config& config) {
-  return static_cast<int64_t>(Activations(config, nullptr).bytes);
+int64_t MiniCpm4::activation_bytes(const Config& config, DType activations) {
+  return static_cast<int64_t>(Activations(config, activations, nullptr).bytes);
 }
 
 namespace {
@@ -96,6 +101,23 @@ void MiniCpm4::start(const Op& op) {
   backend_.run(op);
 }
 
+Tensor MiniCpm4::quantized(int64_t rows, int64_t columns) const {
+  return {a_.quantized.data, DType::a8, rows, columns};
+}
+
+void MiniCpm4::multiply(std::initializer_list<Linear> linears) {
+  Linears op{.count = 0};
+  const Tensor x = linears.begin()->x;
+  const bool round = activations_ == DType::a8 && x.dtype != DType::a8;
+  const Tensor input = round ? quantized(x.rows, x.columns) : x;
+  if (round) start(QuantizeRows{.y = input, .x = x});
+  for (const Linear& linear : linears) {
+    op.parts[op.count] = linear;
+    op.parts[op.count++].x = input;
+  }
+  start(op);
+}
+
 bool MiniCpm4::run(const Batch& batch, const std::function<bool()>& stop) {
   const int rows = static_cast<int>(batch.tokens.size());
   const Tensor tokens{a_.tokens.data, DType::i32, 1, rows};
@@ -123,9 +145,8 @@ void MiniCpm4::attention(const Layer& layer, int index, const Batch& batch, int 
   const Tensor cos = a_.cos.slice(0, rows), sin = a_.sin.slice(0, rows);
 
   start(RmsNorm{.y = x, .x = h, .weight = layer.attention_norm, .eps = config_.rms_norm_eps});
-  start(Linear{.y = q, .x = x, .weight = layer.q});
-  start(Linear{.y = k, .x = x, .weight = layer.k});
-  start(Linear{.y = v, .x = x, .weight = layer.v});
+  multiply({Linear{.y = q, .x = x, .weight = layer.q}, Linear{.y = k, .x = x, .weight = layer.k},
+            Linear{.y = v, .x = x, .weight = layer.v}});
   norm_heads(q, layer.q_norm);
   norm_heads(k, layer.k_norm);
   start(Rope{.x = q, .cos = cos, .sin = sin, .head_dim = config_.head_dim});
@@ -141,7 +162,8 @@ void MiniCpm4::attention(const Layer& layer, int index, const Batch& batch, int 
                   .layer = index,
                   .scale = attention_scale_,
                   .selected = select_blocks(index, batch, q)});
-  start(Linear{.y = h, .x = q, .weight = layer.o, .residual = h, .scale = config_.residual_scale});
+  multiply(
+      {Linear{.y = h, .x = q, .weight = layer.o, .residual = h, .scale = config_.residual_scale}});
 }
 
 /// The blocks that each row attends to; no data where all rows attend to all.
@@ -184,11 +206,17 @@ void MiniCpm4::mlp(const Layer& layer, int rows) {
   const Tensor gate = a_.gate.slice(0, rows), up = a_.up.slice(0, rows);
 
   start(RmsNorm{.y = x, .x = h, .weight = layer.mlp_norm, .eps = config_.rms_norm_eps});
-  start(Linear{.y = gate, .x = x, .weight = layer.gate});
-  start(Linear{.y = up, .x = x, .weight = layer.up});
-  start(SiluMul{.y = gate, .gate = gate, .up = up});
-  start(Linear{
-      .y = h, .x = gate, .weight = layer.down, .residual = h, .scale = config_.residual_scale});
+  multiply({Linear{.y = gate, .x = x, .weight = layer.gate},
+            Linear{.y = up, .x = x, .weight = layer.up}});
+  Tensor gated = gate;
+  if (activations_ == DType::a8) {
+    gated = quantized(rows, gate.columns);
+    start(QuantizeRows{.y = gated, .x = gate, .up = up});
+  } else {
+    start(SiluMul{.y = gate, .gate = gate, .up = up});
+  }
+  multiply({Linear{
+      .y = h, .x = gated, .weight = layer.down, .residual = h, .scale = config_.residual_scale}});
 }
 
 void MiniCpm4::fill(const Batch& batch) {
@@ -222,7 +250,7 @@ Tensor MiniCpm4::hidden(std::span<const int32_t> rows) {
 
 MiniCpm4::Head MiniCpm4::head(std::span<const int32_t> rows) {
   const Tensor normed = hidden(rows), logits = a_.logits.slice(0, normed.rows);
-  start(Linear{.y = logits, .x = normed, .weight = head_, .scale = config_.logit_scale});
+  multiply({Linear{.y = logits, .x = normed, .weight = head_, .scale = config_.logit_scale}});
   return {normed, logits};
 }
 

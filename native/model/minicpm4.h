@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <functional>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -28,12 +29,13 @@ class MiniCpm4 {
   static constexpr int kMaxRows = 512;
   static constexpr int kHeadRows = 16;
 
-  /// `weights` and `backend` outlive the model. Throws Error{kCheckpoint} where a weight is
-  /// missing.
-  MiniCpm4(const Config& config, const Weights& weights, Backend& backend, KvLayout layout);
+  /// `activations`, what linears take: f32, or a8 where the weights are packed. `weights` and
+  /// `backend` outlive the model. Throws Error{kCheckpoint} where a weight is missing.
+  MiniCpm4(const Config& config, DType activations, const Weights& weights, Backend& backend,
+           KvLayout layout);
 
   /// Bytes of activations that a model of this config allocates.
-  static int64_t activation_bytes(const Config& config);
+  static int64_t activation_bytes(const Config& config, DType activations);
   /// Bytes that choosing blocks for sequences of up to `capacity` tokens takes.
   static int64_t selection_bytes(const Config& config, int64_t capacity);
 
@@ -71,10 +73,12 @@ class MiniCpm4 {
 
   /// The tensors between ops, cut from one arena: [kMaxRows, ...], for the head [kHeadRows, ...].
   struct Activations {
-    Activations(const Config& config, std::byte* data);  // null data: counts bytes only
+    /// null data: counts bytes only
+    Activations(const Config& config, DType activations, std::byte* data);
 
     Tensor tokens, cos, sin;
     Tensor h, x, q, k, v, gate, up;
+    Tensor quantized;  // a8, of the widest input of a linear; empty with f32
     Tensor head_rows, hidden, logits;
     size_t bytes = 0;
   };
@@ -85,8 +89,13 @@ class MiniCpm4 {
   void mlp(const Layer& layer, int rows);
   template <typename Op>
   void start(const Op& op);
+  /// Linears of one x, which is rounded once for all of them where activations are a8.
+  void multiply(std::initializer_list<Linear> linears);
+  /// Where `rows` rows of `columns` numbers in a8 go.
+  Tensor quantized(int64_t rows, int64_t columns) const;
 
   const Config config_;
+  const DType activations_;
   const KvLayout layout_;
   const float attention_scale_;
   Backend& backend_;

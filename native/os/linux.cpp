@@ -55,6 +55,10 @@ void free_pages(std::byte* data, size_t bytes) {
   munmap(data, bytes);
 }
 
+void prefer_large_pages(std::byte* data, size_t bytes) {
+  if (bytes > 0) madvise(data, bytes, MADV_HUGEPAGE);  // a wish: a system without them says no
+}
+
 MappedFile::MappedFile(const std::string& path) {
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) throw_file_error(path, "a readable file", strerror(errno));

@@ -29,6 +29,11 @@ struct WeightSource {
 /// Bytes of `columns` numbers as stored. Quantized rows hold a multiple of 32.
 size_t stored_row_bytes(StoredType type, int64_t columns);
 
+/// In quant blocks.
+inline bool is_quantized(StoredType type) {
+  return stored_row_bytes(type, 32) < 64;
+}
+
 inline size_t stored_bytes(const WeightSource& source) {
   return static_cast<size_t>(source.rows) * stored_row_bytes(source.type, source.columns);
 }

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/error.h"
+#include "kernels/packed.h"
 
 namespace minicpm {
 namespace {
@@ -16,10 +17,6 @@ DType loaded_dtype(const WeightSource& source) {
   if (source.type == StoredType::f16) return DType::f16;
   if (source.type == StoredType::bf16) return DType::bf16;
   return DType::f32;
-}
-
-bool is_quantized(StoredType type) {
-  return stored_row_bytes(type, 32) < 64;
 }
 
 /// The kernels can read it where the file has it: mappings start on a page, so the offset decides.
@@ -38,20 +35,16 @@ int64_t row_in_halves(int64_t row, int64_t head_dim) {
   return row - in_head + in_head / 2 + (in_head % 2) * (head_dim / 2);
 }
 
-[[noreturn]] void throw_checkpoint(const std::string& file, const std::string& tensor,
-                                   const std::string& expected, const std::string& found) {
-  throw Error(ErrorCode::kCheckpoint,
-              file + ", " + tensor + ": expected " + expected + ", found " + found,
-              {file, tensor, expected, found});
-}
-
 }  // namespace
 
-WeightBytes plan_weights(std::span<const WeightFile> files, std::span<const WeightSource> sources) {
+WeightBytes plan_weights(std::span<const WeightFile> files, std::span<const WeightSource> sources,
+                         const Packing& packing) {
   WeightBytes result;
   std::vector<bool> stays(files.size());
   for (const WeightSource& source : sources) {
-    if (used_as_mapped(source)) {
+    if (packing.packs(source)) {
+      result.converted += static_cast<int64_t>(packing.packed(source).bytes());
+    } else if (used_as_mapped(source)) {
       stays.at(static_cast<size_t>(source.file)) = true;
     } else {
       result.converted += static_cast<int64_t>(loaded_bytes(source));
@@ -64,41 +57,46 @@ WeightBytes plan_weights(std::span<const WeightFile> files, std::span<const Weig
 }
 
 Weights::Weights(std::span<const WeightFile> files, std::span<const WeightSource> sources,
-                 const std::function<bool(int64_t, int64_t)>& progress) {
-  for (const WeightFile& file : files) {
-    files_.push_back(std::make_unique<os::MappedFile>(file.path));
-    if (files_.back()->size() != file.bytes) {
-      throw_checkpoint(file.path, "file size", std::to_string(file.bytes) + " bytes",
-                       std::to_string(files_.back()->size()) + " bytes");
-    }
-  }
+                 const Progress& progress, const Packing& packing, Backend* backend) {
+  for (const WeightFile& file : files) files_.push_back(map_weights(file));
   int64_t done = 0, total = 0;
-  for (const WeightSource& source : sources) total += static_cast<int64_t>(stored_bytes(source));
+  size_t packed_bytes = 0;
+  for (const WeightSource& source : sources) {
+    total += static_cast<int64_t>(stored_bytes(source));
+    if (packing.packs(source)) packed_bytes += packing.packed(source).bytes();
+  }
+  const auto advance = [&](const WeightSource& source, int64_t rows) {
+    done += rows * static_cast<int64_t>(stored_row_bytes(source.type, source.columns));
+    if (progress && !progress(done, total)) throw Error(ErrorCode::kState, "loading was cancelled");
+  };
+  packed_ = Buffer(packed_bytes);
+  os::prefer_large_pages(packed_.data(), packed_.size());
+  std::byte* next = packed_.data();
   std::vector<bool> stays(files.size());
   for (const WeightSource& source : sources) {
     const auto file = static_cast<size_t>(source.file);
-    tensors_[source.name] = load(source, files[file].path);
-    if (used_as_mapped(source)) stays[file] = true;
-    done += static_cast<int64_t>(stored_bytes(source));
-    if (progress && !progress(done, total)) throw Error(ErrorCode::kState, "loading was cancelled");
+    expect_inside(*files_.at(file), source, files[file].path);
+    if (packing.packs(source)) {
+      const Tensor to = packing.packed(source, next);
+      expect_packed("load", source.name.c_str(), to);
+      pack_weight(*files_[file], source, {0, source.rows}, to, *backend,
+                  [&](int64_t rows) { advance(source, rows); });
+      tensors_[source.name] = to;
+      next += to.bytes();
+    } else {
+      tensors_[source.name] = load(source);
+      if (used_as_mapped(source)) stays[file] = true;
+      advance(source, source.rows);
+    }
   }
   for (size_t i = 0; i < files_.size(); ++i) {
     if (!stays[i]) files_[i].reset();
   }
 }
 
-Tensor Weights::load(const WeightSource& source, const std::string& path) {
-  const os::MappedFile& file = *files_.at(static_cast<size_t>(source.file));
-  if (is_quantized(source.type) && source.columns % 32 != 0) {
-    throw_checkpoint(path, source.name, "rows of a multiple of 32 numbers",
-                     std::to_string(source.columns));
-  }
+Tensor Weights::load(const WeightSource& source) {
+  const os::MappedFile& file = *files_[static_cast<size_t>(source.file)];
   const size_t bytes = stored_bytes(source);
-  if (source.offset > file.size() || bytes > file.size() - source.offset) {
-    throw_checkpoint(path, source.name,
-                     std::to_string(bytes) + " bytes at " + std::to_string(source.offset),
-                     "a file of " + std::to_string(file.size()) + " bytes");
-  }
   const std::byte* stored = file.data() + source.offset;
   Tensor tensor{const_cast<std::byte*>(stored), loaded_dtype(source), source.rows, source.columns};
   if (used_as_mapped(source)) return tensor;

@@ -1,5 +1,5 @@
 // A checkpoint's weights in memory: used as mapped wherever the kernels can read them so, converted
-// once at load where they can't; never two copies.
+// once at load where they can't or where packed ones are asked for; never two copies.
 #pragma once
 
 #include <functional>
@@ -12,14 +12,11 @@
 #include "kernels/tensor.h"
 #include "native/backend/buffer.h"
 #include "native/os/os.h"
+#include "native/weights/packing.h"
+#include "native/weights/weight_file.h"
 #include "native/weights/weight_source.h"
 
 namespace minicpm {
-
-struct WeightFile {
-  std::string path;
-  size_t bytes;  // as its header was checked against
-};
 
 struct WeightBytes {
   int64_t mapped = 0;     // of files that stay mapped
@@ -27,26 +24,33 @@ struct WeightBytes {
 };
 
 /// What `Weights` will take; reads nothing.
-WeightBytes plan_weights(std::span<const WeightFile> files, std::span<const WeightSource> sources);
+WeightBytes plan_weights(std::span<const WeightFile> files, std::span<const WeightSource> sources,
+                         const Packing& packing = {});
 
 /// Float matrices stay as the file has them. Converted: vectors (to f32), quantized matrices (to
-/// f32), rows stored interleaved (reordered), numbers not aligned to their size (copied).
+/// f32), rows stored interleaved (reordered), numbers not aligned to their size (copied); with
+/// packing, every matrix, into one piece of memory.
 class Weights {
  public:
-  /// `progress(done, total)` counts bytes; returning false stops with Error{kState}.
-  /// Throws Error{kCheckpoint} naming file and tensor where a file is not what the plan says.
+  using Progress = std::function<bool(int64_t, int64_t)>;
+
+  /// `progress(done, total)` counts bytes; returning false stops with Error{kState}. `backend`
+  /// packs; it may be null where `packing` asks for nothing.
+  /// Throws Error{kCheckpoint} naming file and tensor where a file is not what the plan says,
+  /// Error{kShape} where a matrix to be packed has no multiple of 32 columns.
   Weights(std::span<const WeightFile> files, std::span<const WeightSource> sources,
-          const std::function<bool(int64_t, int64_t)>& progress);
+          const Progress& progress, const Packing& packing = {}, Backend* backend = nullptr);
 
   /// Throws Error{kCheckpoint} where there is none of that name.
   Tensor at(const std::string& name) const;
   bool has(const std::string& name) const { return tensors_.contains(name); }
 
  private:
-  Tensor load(const WeightSource& source, const std::string& path);
+  Tensor load(const WeightSource& source);
 
   std::vector<std::unique_ptr<os::MappedFile>> files_;  // null once nothing uses it any more
   std::vector<Buffer> converted_;
+  Buffer packed_;
   std::unordered_map<std::string, Tensor> tensors_;
 };
 

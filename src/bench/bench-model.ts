@@ -1,4 +1,5 @@
 /** A model as benches want it: weights and numbers, no tokenizer, nothing kept for later prompts. */
+import { checkPackable, type PackOptions, packingOf } from "../chat/packing.ts";
 import { openCheckpoint } from "../model/load.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
 import { chooseSparse, type SparseMode } from "../model/sparse-rule.ts";
@@ -13,7 +14,7 @@ import {
 import { publicError, withPublicErrors } from "../native/error-table.ts";
 import { type ModelCost, modelCost } from "./cost.ts";
 
-export interface BenchLoadOptions {
+export interface BenchLoadOptions extends PackOptions {
   readonly device: NativeDevice;
   /** Default: one a physical core. */
   readonly threads?: number | undefined;
@@ -33,7 +34,7 @@ export interface BenchModel {
   readonly denseLength?: number | undefined;
   /** Name, and type of most weights: "nano BF16". */
   readonly title: string;
-  /** Weights in the files. */
+  /** Weights in the files, whatever is made of them at load. */
   readonly bytes: number;
   readonly parameters: number;
   /** The processor's own name. */
@@ -49,14 +50,16 @@ export interface BenchModel {
  */
 export async function loadBenchModel(
   reference: string,
-  { device, threads = 0, kvType, sparse = "auto", onProgress }: BenchLoadOptions,
+  { device, threads = 0, kvType, sparse = "auto", onProgress, ...packing }: BenchLoadOptions,
   name?: string,
 ): Promise<BenchModel> {
   const checkpoint = openCheckpoint(reference);
   const isa = device === "cpu" ? (process.env.MINICPM_CPU ?? "") : "";
   const { rule } = chooseSparse(checkpoint.path, checkpoint.config, sparse);
   const config = { ...checkpoint.plan.config, sparse: rule };
-  const plan = { ...checkpoint.plan, config, device, threads, kvType, isa, cacheBytes: 0 };
+  const place = { device, threads, kvType, isa, cacheBytes: 0, ...packingOf(packing) };
+  const plan = { ...checkpoint.plan, config, ...place };
+  checkPackable(plan);
   const processor = withPublicErrors(() => addon().devices()).find(
     (each) => each.name === device,
   )?.description;
@@ -70,7 +73,9 @@ export async function loadBenchModel(
     kvType,
     cost: modelCost(plan, kvType),
     denseLength: rule?.denseLength,
-    title: titleOf(name ?? checkpoint.name, weights),
+    title: plan.pack
+      ? `${name ?? checkpoint.name} ${plan.pack.format} g${plan.pack.group} a${plan.activations === "int8" ? 8 : 32}`
+      : titleOf(name ?? checkpoint.name, weights),
     bytes: weights.reduce((sum, weight) => sum + weightBytes(weight), 0),
     parameters: weights.reduce((sum, weight) => sum + weightElements(weight), 0),
     processor: processor ?? "",

@@ -2,7 +2,7 @@
  * What a piece of work must at least read and compute, by the model's numbers, and how long this machine's limits allow
  * for it. Counted: matrices and the attention; norms, RoPE, softmax, activations and sampling are not.
  */
-import { weightElements } from "../model/weight-size.ts";
+import { packedBytes, weightElements } from "../model/weight-size.ts";
 import type { KvType, MachineLimits, ModelPlan, SparseRule, WeightPlan } from "../native/binding.ts";
 
 /** A model's numbers per token. */
@@ -16,16 +16,21 @@ export interface ModelCost {
   readonly headBytes: number;
   /** Bytes of one position's keys and values, all layers. */
   readonly kvBytes: number;
+  /** The linears multiply int8, not float32. */
+  readonly int8?: boolean;
   /** Operations for one query token and one key position: scores and weighted sum, all layers and heads. */
   readonly attentionFlop: number;
   /** Which keys a query attends to; absent: all before it. */
   readonly sparse?: SparseRule | undefined;
 }
 
-/** The least that has to be read, bytes, and computed, float32 operations. */
+/** The least that has to be read, bytes, and computed, operations. */
 export interface Work {
   readonly bytes: number;
+  /** Of float32. */
   readonly flop: number;
+  /** Of int8; absent: none. */
+  readonly int8Op?: number;
 }
 
 export type Bound = "memory" | "compute";
@@ -39,7 +44,7 @@ const heldBytes: Record<WeightPlan["dtype"], number> = { F32: 4, F16: 2, BF16: 2
 const kvElementBytes: Record<KvType, number> = { f32: 4, f16: 2 };
 
 export function modelCost(
-  { config, weights }: Pick<ModelPlan, "config" | "weights">,
+  { config, weights, pack, activations }: Pick<ModelPlan, "config" | "weights" | "pack" | "activations">,
   kvType: KvType,
 ): ModelCost {
   const { layers, heads, kvHeads, headDim } = config;
@@ -47,11 +52,15 @@ export function modelCost(
     .filter(([name, { shape }]) => name.startsWith("layers.") && shape.length === 2)
     .map(([, weight]) => weight);
   const head = weights.head ?? weights.embed;
+  const layerBytes = (weight: WeightPlan) => (pack ? packedBytes(weight.shape, pack) : bytes(weight));
+  const bytesOfHead = (weight: WeightPlan) =>
+    pack ? packedBytes(weight.shape, { ...pack, format: "w8" }) : bytes(weight);
   return {
     linearParameters: sum(matrices.map(weightElements)),
-    linearBytes: sum(matrices.map(bytes)),
+    linearBytes: sum(matrices.map(layerBytes)),
     headParameters: head ? weightElements(head) : 0,
-    headBytes: head ? bytes(head) : 0,
+    headBytes: head ? bytesOfHead(head) : 0,
+    ...(activations === "int8" && { int8: true }),
     kvBytes: 2 * layers * kvHeads * headDim * kvElementBytes[kvType],
     attentionFlop: 4 * layers * heads * headDim,
     ...(config.sparse && { sparse: config.sparse }),
@@ -62,7 +71,11 @@ export function modelCost(
 export function prefillWork(cost: ModelCost, { tokens, depth }: { tokens: number; depth: number }): Work {
   return {
     bytes: cost.linearBytes + cost.headBytes + cost.kvBytes * (depth + tokens),
-    flop: 2 * (cost.linearParameters * tokens + cost.headParameters) + attention(cost, tokens, depth).flop,
+    ...operations(
+      cost,
+      2 * (cost.linearParameters * tokens + cost.headParameters),
+      attention(cost, tokens, depth).flop,
+    ),
   };
 }
 
@@ -74,22 +87,36 @@ export function decodeWork(
   const { bytes, flop } = attention(cost, steps, depth);
   return {
     bytes: steps * (cost.linearBytes + cost.headBytes) + sequences * bytes,
-    flop: sequences * (2 * steps * (cost.linearParameters + cost.headParameters) + flop),
+    ...operations(
+      cost,
+      2 * steps * sequences * (cost.linearParameters + cost.headParameters),
+      sequences * flop,
+    ),
   };
+}
+
+/** Operations of linears and attention, each by what it computes with. */
+function operations(cost: ModelCost, linears: number, attention: number): Omit<Work, "bytes"> {
+  return cost.int8 ? { flop: attention, int8Op: linears } : { flop: linears + attention };
 }
 
 /** Both works, one after the other. */
 export function together(first: Work, second: Work): Work {
-  return { bytes: first.bytes + second.bytes, flop: first.flop + second.flop };
+  const int8Op = (first.int8Op ?? 0) + (second.int8Op ?? 0);
+  return {
+    bytes: first.bytes + second.bytes,
+    flop: first.flop + second.flop,
+    ...(int8Op > 0 && { int8Op }),
+  };
 }
 
 /** Seconds that `work` takes at the limits, and which of them it is bound by: the roofline (doi:10.1145/1498765.1498785). */
 export function leastSeconds(
-  { bytes, flop }: Work,
-  { bytesPerSecond, flopsPerSecond }: MachineLimits,
+  { bytes, flop, int8Op = 0 }: Work,
+  { bytesPerSecond, flopsPerSecond, int8OpsPerSecond }: MachineLimits,
 ): { readonly seconds: number; readonly bound: Bound } {
   const memory = bytes / bytesPerSecond;
-  const compute = flop / flopsPerSecond;
+  const compute = flop / flopsPerSecond + int8Op / int8OpsPerSecond;
   return memory >= compute ? { seconds: memory, bound: "memory" } : { seconds: compute, bound: "compute" };
 }
 

@@ -36,7 +36,7 @@ export interface MeasureOptions {
 
 /** What a bandwidth pass reads at most, bytes: far more than the caches hold. */
 const mostProbeBytes = 384 * 2 ** 20;
-/** Seconds for each of the two probes. */
+/** Seconds for each of the three probes. */
 const probeSeconds = 0.05;
 
 /** @throws AbortError when `signal` fires, OutOfMemoryError. */

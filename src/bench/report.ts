@@ -34,9 +34,10 @@ export interface Row {
   readonly stddev_ns: number;
   readonly avg_ts: number;
   readonly stddev_ts: number;
-  /** What has to be read and computed at least: bytes, float32 operations. */
+  /** What has to be read and computed at least: bytes, operations of float32 and of int8. */
   readonly work_bytes: number;
   readonly work_flop: number;
+  readonly work_int8_op: number;
   /** What this machine's limits bind it by. */
   readonly bound: Measurement["bound"];
   /** Median of `samples_share`. */
@@ -48,6 +49,7 @@ export interface Row {
   /** The limits, measured before each repetition. */
   readonly samples_bytes_per_second: readonly number[];
   readonly samples_flops_per_second: readonly number[];
+  readonly samples_int8_ops_per_second: readonly number[];
   /** Time at the limits / time taken. */
   readonly samples_share: readonly number[];
 }
@@ -81,6 +83,7 @@ export function rowOf(model: BenchModel, measurement: Measurement, time: Date): 
     stddev_ts: deviation(rates),
     work_bytes: work.bytes,
     work_flop: work.flop,
+    work_int8_op: work.int8Op ?? 0,
     bound,
     share: median(shares),
     samples_ns: nanoseconds,
@@ -88,6 +91,7 @@ export function rowOf(model: BenchModel, measurement: Measurement, time: Date): 
     samples_cached: repetitions.map(({ cached }) => cached),
     samples_bytes_per_second: repetitions.map(({ limits }) => limits.bytesPerSecond),
     samples_flops_per_second: repetitions.map(({ limits }) => limits.flopsPerSecond),
+    samples_int8_ops_per_second: repetitions.map(({ limits }) => limits.int8OpsPerSecond),
     samples_share: shares,
   };
 }

@@ -9,6 +9,7 @@ import {
   type ModelPlan,
   type NativeDevice,
   type NativeModel,
+  type PackFormat,
 } from "../native/binding.ts";
 import { publicError, withPublicErrors } from "../native/error-table.ts";
 import { chooseContextLength } from "./context-length.ts";
@@ -16,6 +17,7 @@ import { LocalModel } from "./local-model.ts";
 import type { Model } from "./model.ts";
 import { withTokenizer } from "./model-memory.ts";
 import { checkOptions } from "./option-checks.ts";
+import { checkPackable, packingOf } from "./packing.ts";
 import { ChatTemplate } from "./template.ts";
 
 /** How far loading is. `open`: headers and tokenizer, in steps; `load`: weights, in bytes. */
@@ -37,7 +39,14 @@ export interface LoadOptions {
   readonly contextLength?: number | "auto" | undefined;
   /** Threads that compute. Default: one a physical core. */
   readonly threads?: number | undefined;
-  /** What the linear layers' inputs are rounded to. Default "f32". */
+  /**
+   * Rounds the weights to 8, 4 or 2 bits (ternary) while they are loaded; head and embedding get 8. Every matrix needs a
+   * multiple of 32 columns. Default: weights stay as the files have them.
+   */
+  readonly pack?: PackFormat | undefined;
+  /** Weights of a row that share a scale when packed. Default 128. */
+  readonly packGroup?: 32 | 64 | 128 | undefined;
+  /** What the linear layers' inputs are rounded to. Default "int8" with packed weights, else "f32", the only one then. */
   readonly activations?: "f32" | "int8" | undefined;
   /** How keys and values are held. Default "f16" on cpu, "f32" on reference. */
   readonly kvType?: "f32" | "f16" | "int8" | undefined;
@@ -103,11 +112,12 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
   const plan: ModelPlan = {
     ...run,
     cacheBytes,
-    fingerprint: modelFingerprint(run, "f32"),
+    fingerprint: modelFingerprint(run),
     ...(options.cacheDir !== undefined && {
       directory: { path: resolve(options.cacheDir), bytes: options.cacheDirBytes ?? defaultDirectoryBytes },
     }),
   };
+  checkPackable(plan);
   const choice = withPublicErrors(() =>
     chooseContextLength({
       asked: options.contextLength ?? "auto",
@@ -132,7 +142,8 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
       device: native.device,
       isa: native.isa,
       threads: native.threads,
-      activations: "f32",
+      pack: place.pack,
+      activations: place.activations,
       kvType: place.kvType,
       sparse: sparse.text,
       maxContextLength: config.maxContext,
@@ -147,20 +158,14 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
 }
 
 /** Where and how to run. @throws OptionError, UnsupportedError */
-function placeOf(options: LoadOptions): Pick<ModelPlan, "device" | "threads" | "kvType" | "isa"> {
-  const { threads = 0, activations = "f32", cacheBytes = 0, cacheDirBytes = 0 } = options;
+function placeOf(options: LoadOptions) {
+  const { threads = 0, cacheBytes = 0, cacheDirBytes = 0 } = options;
   const device = oneOf("device", options.device ?? "auto", ["auto", "cpu", "reference"]);
   const kvType = oneOf("kvType", options.kvType ?? (device === "reference" ? "f32" : "f16"), [
     "f32",
     "f16",
     "int8",
   ]);
-  if (oneOf("activations", activations, ["f32", "int8"]) === "int8") {
-    throw new UnsupportedError(
-      'activations "int8"',
-      'It comes with packed weights; "f32" runs every format.',
-    );
-  }
   if (kvType === "int8") throw new UnsupportedError('kvType "int8"', '"f16" is the smallest for now.');
   if (device === "reference" && kvType !== "f32") {
     throw new UnsupportedError(`kvType "${kvType}" on device "reference"`, 'It computes in "f32" only.');
@@ -176,7 +181,7 @@ function placeOf(options: LoadOptions): Pick<ModelPlan, "device" | "threads" | "
   }
   const name: NativeDevice = device === "reference" ? "reference" : "cpu";
   const isa = name === "cpu" ? (process.env.MINICPM_CPU ?? "") : "";
-  return { device: name, threads, kvType: kvType as KvType, isa };
+  return { device: name, threads, kvType: kvType as KvType, isa, ...packingOf(options) };
 }
 
 function freeMemory(device: NativeDevice): number {

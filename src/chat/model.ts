@@ -1,6 +1,6 @@
 import type { ModelConfig } from "../model/config.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import type { CacheStatus, KvType, NativeDevice } from "../native/binding.ts";
+import type { CacheStatus, KvType, NativeDevice, Packing } from "../native/binding.ts";
 import type { ToolDefinition } from "../tools/tool.ts";
 import type { GenerateOptions } from "./generate-options.ts";
 import type { Generation } from "./generation.ts";
@@ -21,7 +21,9 @@ export interface ModelInfo {
   /** Instruction set in use. */
   readonly isa: string;
   readonly threads: number;
-  readonly activations: "f32";
+  /** How the weights were packed at load; undefined where they are as in the files. */
+  readonly pack: Packing | undefined;
+  readonly activations: "f32" | "int8";
   readonly kvType: KvType;
   /** Sparse attention that runs, for people: "none", or which rule from how many tokens on. */
   readonly sparse: string;

@@ -6,7 +6,14 @@ import { csvHeader, csvRow, markdownHeader, markdownRow, type Row, rowOf } from 
 import { findShape, knownShapes, writeShape } from "../bench/shape.ts";
 import { type WorkloadLists, workloadName, workloads } from "../bench/workload.ts";
 import { addVersusOptions, benchVersus, type VersusFlags } from "./bench-versus.ts";
-import { addOutputOptions, applyOutputOptions, guarded, type OutputOptions } from "./command-options.ts";
+import {
+  addOutputOptions,
+  applyOutputOptions,
+  guarded,
+  type LoadFlags,
+  type OutputOptions,
+  packOptions,
+} from "./command-options.ts";
 import { chosenModel, defaultModelHelp, modelHelp } from "./default-model.ts";
 import { UsageError } from "./failure.ts";
 import { interruptible } from "./interrupt.ts";
@@ -30,6 +37,9 @@ interface BenchOptions extends OutputOptions, VersusFlags {
   readonly threads?: number;
   readonly device: "cpu" | "reference";
   readonly kvType?: "f32" | "f16";
+  readonly pack?: LoadFlags["pack"];
+  readonly packGroup?: LoadFlags["packGroup"];
+  readonly activations?: LoadFlags["activations"];
   readonly sparse: "auto" | "on" | "off";
 }
 
@@ -134,17 +144,18 @@ function addWhereOptions(command: Command): void {
   add(new Option("-t, --threads <count>", "threads that compute").argParser(guarded(integer(1, 1024))));
   add(new Option("--device <name>", "where to run").choices(["cpu", "reference"]).default("cpu"));
   add(new Option("--kv-type <type>", "how keys and values are held").choices(["f32", "f16"]));
+  for (const option of packOptions()) add(option);
   const modes = ["auto", "on", "off"];
   const help = "sparse attention: as trained, also where not trained, never";
   add(new Option("--sparse <mode>", help).choices(modes).default("auto"));
 }
 
 /** How the model is loaded, alone or in a comparison. */
-function loadOf({ device, threads, kvType: asked, sparse }: BenchOptions) {
+function loadOf({ device, threads, kvType: asked, sparse, pack, packGroup, activations }: BenchOptions) {
   const kvType = asked ?? (device === "reference" ? "f32" : "f16");
   if (device === "reference" && kvType === "f16")
     throw new UsageError("--device reference computes in f32 only.");
-  return { device, threads, kvType, sparse };
+  return { device, threads, kvType, sparse, pack, packGroup, activations };
 }
 
 /** Loads the model named, nano, or one of random weights in the shape named. */

@@ -1,5 +1,6 @@
 /** Flags that several commands share, and what they come to. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { packFormats, packGroups } from "../chat/packing.ts";
 import type { GenerateOptions, LoadOptions } from "../index.ts";
 import { integer, kebabCase, type Setting, SettingError, settings } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
@@ -19,6 +20,8 @@ export interface LoadFlags {
   readonly threads?: number;
   readonly device?: NonNullable<LoadOptions["device"]>;
   readonly kvType?: NonNullable<LoadOptions["kvType"]>;
+  readonly pack?: NonNullable<LoadOptions["pack"]>;
+  readonly packGroup?: NonNullable<LoadOptions["packGroup"]>;
   readonly activations?: NonNullable<LoadOptions["activations"]>;
   readonly sparse?: NonNullable<LoadOptions["sparse"]>;
   /** No flag of its own: commands that keep what they read set it. */
@@ -44,12 +47,7 @@ export function addLoadOptions(command: Command): Command {
   add(new Option("-t, --threads <count>", "threads that compute").argParser(guarded(integer(1))));
   add(new Option("--device <name>", "where to run").choices(["auto", "cpu", "reference"]));
   add(new Option("--kv-type <type>", "how keys and values are held").choices(["f32", "f16", "int8"]));
-  add(
-    new Option("--activations <type>", "what inputs of linear layers are rounded to").choices([
-      "f32",
-      "int8",
-    ]),
-  );
+  for (const option of packOptions()) add(option);
   add(
     new Option("--sparse <mode>", "sparse attention: as trained, also where not trained, never").choices([
       "auto",
@@ -58,6 +56,28 @@ export function addLoadOptions(command: Command): Command {
     ]),
   );
   return command;
+}
+
+/** The flags of packed weights, which `bench` has too. */
+export function packOptions(): Option[] {
+  return [
+    new Option("--pack <format>", "round weights to 8, 4 or 2 bits at load").choices(packFormats),
+    new Option("--pack-group <count>", "weights that share a scale when packed, 128 by default").argParser(
+      guarded(oneOfNumbers(packGroups)),
+    ),
+    new Option(
+      "--activations <type>",
+      "what inputs of linear layers are rounded to: int8 by default with --pack, else f32",
+    ).choices(["f32", "int8"]),
+  ];
+}
+
+function oneOfNumbers<T extends number>(choices: readonly T[]) {
+  return (text: string): T => {
+    const found = choices.find((choice) => String(choice) === text);
+    if (found === undefined) throw new SettingError(`has to be ${choices.join(" or ")}`);
+    return found;
+  };
 }
 
 /** The fields of GenerateOptions as flags. */
@@ -79,8 +99,9 @@ export function addGenerateOptions(command: Command): Command {
 }
 
 export function loadOptions(options: LoadFlags): LoadOptions {
-  const { contextLength, threads, device, kvType, activations, sparse, cacheDir } = options;
-  return { contextLength, threads, device, kvType, activations, sparse, cacheDir };
+  const { contextLength, threads, device, kvType, sparse, cacheDir } = options;
+  const { pack, packGroup, activations } = options;
+  return { contextLength, threads, device, kvType, pack, packGroup, activations, sparse, cacheDir };
 }
 
 export function generateOptions(options: GenerateOptions): GenerateOptions {

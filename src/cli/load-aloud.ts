@@ -43,8 +43,11 @@ export function loadNotices(info: ModelInfo, { contextLength = "auto" }: LoadOpt
 }
 
 function modelLine(info: ModelInfo): string {
+  const packed = info.pack
+    ? `${info.pack.format} in groups of ${info.pack.group}, activations ${info.activations}, `
+    : "";
   return (
-    `${info.name}: ${info.architecture} on ${info.device} (${info.isa}), ${info.threads} threads, ` +
+    `${info.name}: ${info.architecture} on ${info.device} (${info.isa}), ${info.threads} threads, ${packed}` +
     `KV ${info.kvType}, context ${formatTokens(info.contextLength)}, ` +
     `${formatBytes(info.memory.total)}, loaded in ${formatDuration(info.loadMs)}`
   );

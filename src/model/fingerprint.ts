@@ -17,13 +17,13 @@ const spreadSamples = 256;
  * @throws CheckpointError when a file cannot be read
  */
 export function modelFingerprint(
-  plan: Pick<ModelPlan, "config" | "files" | "weights" | "kvType" | "device">,
-  activations: string,
+  plan: Pick<ModelPlan, "config" | "files" | "weights" | "kvType" | "device" | "pack" | "activations">,
 ): string {
-  const { config, files, weights, kvType, device } = plan;
+  const { config, files, weights, kvType, device, pack, activations = "f32" } = plan;
   const hash = createHash("sha256");
   const named = Object.entries(weights).sort(([a], [b]) => (a < b ? -1 : 1));
-  hash.update(JSON.stringify([config, named, kvType, device, activations, files.map(({ bytes }) => bytes)]));
+  const sizes = files.map(({ bytes }) => bytes);
+  hash.update(JSON.stringify([config, named, kvType, device, activations, sizes, ...(pack ? [pack] : [])]));
   for (const [index, { path }] of files.entries()) {
     const starts = named.filter(([, { file }]) => file === index).map(([, { offset }]) => offset);
     withFile(path, (source) => addFile(hash, source, starts));

@@ -74,6 +74,16 @@ export interface SparseRule {
 export type NativeDevice = "cpu" | "reference";
 export type KvType = "f32" | "f16";
 
+/** Weights as integers with a scale for each group: 8 or 4 bits, or 2 for ternary ones (kernels/packed.h). */
+export type PackFormat = "w8" | "w4" | "w2";
+
+/** How matrices are rounded while they are loaded. Head and embedding are w8 whatever the format. */
+export interface Packing {
+  readonly format: PackFormat;
+  /** Columns that share a scale. Every matrix has a multiple of 32 columns. */
+  readonly group: 32 | 64 | 128;
+}
+
 /**
  * Everything native code needs to load a model. Weight names: `embed`, `head` (absent when tied), `norm`,
  * `layers.N.attn.{norm,q,k,v,o}`, `layers.N.attn.{q_norm,k_norm}` (only with qk-norm), `layers.N.mlp.{norm,gate,up,down}`.
@@ -89,6 +99,10 @@ export interface ModelPlan {
   readonly kvType: KvType;
   /** Instruction set to force (MINICPM_CPU), or "" for the best. */
   readonly isa: string;
+  /** Absent: weights stay as the files have them. */
+  readonly pack?: Packing;
+  /** What packed weights are multiplied with; "int8" is in groups of 32 (kernels/quantize_rows.h). Absent: "f32". */
+  readonly activations?: "f32" | "int8";
   /** Bytes of keys and values kept for later prompts while no sequence holds them; 0 keeps none. */
   readonly cacheBytes: number;
   /** Names weights and settings: what changes keys and values beside the tokens. Absent: "". */
@@ -113,7 +127,7 @@ export interface CacheStatus {
 export interface MemoryPlan {
   /** Files mapped and used as they are. */
   readonly mapped: number;
-  /** Weights converted at load (GGUF's quantized tensors, norms). */
+  /** Weights converted at load (GGUF's quantized tensors, norms, packed ones). */
   readonly weights: number;
   /** KV blocks of `sequences` sequences of `capacity` tokens. */
   readonly kv: number;
@@ -248,7 +262,7 @@ export interface ProbeOptions {
   readonly isa: string;
   /** Bytes that a pass reads: more than the caches hold gives the bandwidth of memory. */
   readonly bytes: number;
-  /** Seconds for each of the two, 0 to 60; three passes at least. */
+  /** Seconds for each of the three, 0 to 60; three passes at least. */
   readonly seconds: number;
 }
 
@@ -257,6 +271,8 @@ export interface MachineLimits {
   readonly bytesPerSecond: number;
   /** float32 multiplications and additions, fused where the instruction set can. */
   readonly flopsPerSecond: number;
+  /** Multiplications and additions of int8, by the instruction set's fastest sequence. */
+  readonly int8OpsPerSecond: number;
 }
 
 export interface NativeAddon {
@@ -265,6 +281,18 @@ export interface NativeAddon {
   memoryPlan(plan: ModelPlan, options: { capacity: number; sequences: number }): MemoryPlan;
   /** `onProgress(done, total)` counts bytes of weights. */
   loadModel(plan: ModelPlan, onProgress?: (done: number, total: number) => void): Promise<NativeModel>;
+  /**
+   * Packs rows of one matrix of a file, from `firstRow` (a multiple of 16) on: the bytes as kernels/packed.h lays them
+   * out, so that those of all rows are the concatenation of those of parts. The last part alone may end within a tile
+   * of 16 rows.
+   *
+   * @throws CheckpointError when the file is not what the plan says, ShapeError for columns that do not fit.
+   */
+  packWeight(
+    file: { readonly path: string; readonly bytes: number },
+    weight: WeightPlan,
+    options: Packing & { readonly firstRow: number; readonly rows: number; readonly threads: number },
+  ): Promise<Uint8Array>;
   /** Measures the machine, off the JavaScript thread, while nothing else should run. */
   probe(options: ProbeOptions): Promise<MachineLimits>;
   /** Bytes held by native code in this process: allocated and mapped. */

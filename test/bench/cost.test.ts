@@ -97,9 +97,31 @@ test("works add up", () => {
 });
 
 test("the least time is that of the tighter limit", () => {
-  const limits = { bytesPerSecond: 100, flopsPerSecond: 1000 };
+  const limits = { bytesPerSecond: 100, flopsPerSecond: 1000, int8OpsPerSecond: 4000 };
   expect(leastSeconds({ bytes: 200, flop: 1000 }, limits)).toEqual({ seconds: 2, bound: "memory" });
   expect(leastSeconds({ bytes: 200, flop: 5000 }, limits)).toEqual({ seconds: 5, bound: "compute" });
+});
+
+test("packed weights cost the bytes of their tiles, the head those of w8", () => {
+  // 16 rows x 32 columns in groups of 32: 32 bytes of scales fill a line of 64.
+  const packed = {
+    ...plan,
+    weights: { embed: weight("F32", 20, 32), "layers.0.mlp.up": weight("F32", 12, 32) },
+    pack: { format: "w4", group: 32 },
+  } as const;
+  expect(modelCost(packed, "f16")).toMatchObject({
+    linearBytes: 64 + (16 * 32) / 2,
+    headBytes: 2 * (64 + 16 * 32),
+  });
+});
+
+test("with int8 activations the linears' operations are held against the int8 limit, the attention's are not", () => {
+  const int8 = { ...cost, int8: true };
+  const work = prefillWork(int8, { tokens: 3, depth: 10 });
+  expect(work).toMatchObject({ flop: 128 * 36, int8Op: 2 * (1344 * 3 + 160) });
+  const limits = { bytesPerSecond: 1e9, flopsPerSecond: 128 * 36, int8OpsPerSecond: 1344 * 3 + 160 };
+  expect(leastSeconds(work, limits)).toEqual({ seconds: 3, bound: "compute" });
+  expect(together(work, work).int8Op).toBe(2 * (work.int8Op as number));
 });
 
 test("no steps cost nothing", () => {

@@ -24,6 +24,7 @@ export const madeRow: Row = {
   stddev_ts: 2.5,
   work_bytes: 1e9,
   work_flop: 1e10,
+  work_int8_op: 0,
   bound: "memory",
   share: 0.816,
   samples_ns: [1.99e9, 2.01e9],
@@ -31,5 +32,6 @@ export const madeRow: Row = {
   samples_cached: [0, 0],
   samples_bytes_per_second: [5e10, 5e10],
   samples_flops_per_second: [2e11, 2e11],
+  samples_int8_ops_per_second: [8e11, 8e11],
   samples_share: [0.82, 0.81],
 };

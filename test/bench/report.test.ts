@@ -50,7 +50,7 @@ test("CSV has a field for every single value and doubles quotes", () => {
 });
 
 test("a row gives means, deviations, the median share and every repetition", () => {
-  const limits = { bytesPerSecond: 100, flopsPerSecond: 1000 };
+  const limits = { bytesPerSecond: 100, flopsPerSecond: 1000, int8OpsPerSecond: 4000 };
   const repetition = (seconds: number, share: number) => ({
     seconds,
     tokensPerSecond: 8 / seconds,

@@ -40,7 +40,7 @@ test("the variant with the better median counts, not the one with the best run",
 });
 
 test("a row has medians, the ratio with its spread, and the share of the limit", async () => {
-  const limits = { bytesPerSecond: 1000, flopsPerSecond: 1 };
+  const limits = { bytesPerSecond: 1000, flopsPerSecond: 1, int8OpsPerSecond: 1 };
   const own = { share: 0.8, bound: "memory", limits } as const;
   const ours = scriptedContender("ours", { "": [30, 20, 40] }, [], own);
   const theirs = scriptedContender("theirs", { on: [10, 10, 10], off: [1, 1, 1] });
@@ -67,7 +67,11 @@ test("a row has medians, the ratio with its spread, and the share of the limit",
 
 test("no share is told where none was measured or memory is not the limit", async () => {
   const plain = scriptedContender("plain", { "": [1] });
-  const bound = { share: 0.5, bound: "compute", limits: { bytesPerSecond: 1, flopsPerSecond: 1 } } as const;
+  const bound = {
+    share: 0.5,
+    bound: "compute",
+    limits: { bytesPerSecond: 1, flopsPerSecond: 1, int8OpsPerSecond: 1 },
+  } as const;
   const computing = scriptedContender("computing", { "": [1] }, [], bound);
   const [a = [], b = []] = await measureInTurns([plain, computing], workload, { rounds: 1 });
   expect(versusRow(compare(workload, a, b, true))).toMatchObject({

@@ -41,8 +41,12 @@ class ScriptedAddon implements NativeAddon {
     return model;
   }
 
+  packWeight() {
+    return Promise.resolve(new Uint8Array());
+  }
+
   probe() {
-    return Promise.resolve({ bytesPerSecond: 1, flopsPerSecond: 1 });
+    return Promise.resolve({ bytesPerSecond: 1, flopsPerSecond: 1, int8OpsPerSecond: 1 });
   }
 
   nativeBytes() {
@@ -137,6 +141,11 @@ test.each<[LoadOptions, object]>([
   [{ device: "reference", kvType: "f16" }, { code: "UNSUPPORTED" }],
   [{ device: "cuda" as "cpu" }, { code: "OPTION", option: "device" }],
   [{ kvType: "f64" as "f32" }, { code: "OPTION", option: "kvType" }],
+  [{ pack: "w3" as "w4" }, { code: "OPTION", option: "pack" }],
+  [
+    { pack: "w4", packGroup: 48 as 32 },
+    { code: "OPTION", option: "packGroup" },
+  ],
   [{ activations: "f8" as "f32" }, { code: "OPTION", option: "activations" }],
   [{ threads: 0 }, { code: "OPTION", option: "threads" }],
   [{ threads: 1.5 }, { code: "OPTION", option: "threads" }],
@@ -145,6 +154,34 @@ test.each<[LoadOptions, object]>([
 ])("%o is refused", async (options, error) => {
   await expect(loadModel("tiny", options)).rejects.toMatchObject(error);
   expect(addon.plans).toEqual([]);
+});
+
+test("weights are packed as asked, in groups of 128 and with int8 activations by itself", async () => {
+  const { info } = await loadModel("nano", { pack: "w4" });
+  expect(addon.plans[0]).toMatchObject({ pack: { format: "w4", group: 128 }, activations: "int8" });
+  expect(info).toMatchObject({ pack: { format: "w4", group: 128 }, activations: "int8" });
+  await loadModel("nano", { pack: "w8", packGroup: 32, activations: "f32" });
+  expect(addon.plans[1]).toMatchObject({ pack: { format: "w8", group: 32 }, activations: "f32" });
+});
+
+test("a matrix that has no whole blocks of 32 columns is named before any weight is read", async () => {
+  await expect(loadModel("tiny", { pack: "w4" })).rejects.toMatchObject({
+    code: "UNSUPPORTED",
+    message: expect.stringMatching(/layers\.0\.mlp\.down.*112/),
+  });
+  expect(addon.plans).toEqual([]);
+});
+
+test("keys and values of packed weights have a fingerprint of their own, one for each way to pack", async () => {
+  const ways: LoadOptions[] = [
+    {},
+    { pack: "w4" },
+    { pack: "w8" },
+    { pack: "w4", packGroup: 64 },
+    { pack: "w4", activations: "f32" },
+  ];
+  for (const way of ways) await loadModel("nano", way);
+  expect(new Set(addon.plans.map(({ fingerprint }) => fingerprint)).size).toBe(ways.length);
 });
 
 test("a model that is not there is told with where we looked", async () => {

@@ -55,6 +55,7 @@ export function scriptedModel({
       device: native.device,
       isa: native.isa,
       threads: native.threads,
+      pack: undefined,
       activations: "f32",
       kvType: "f32",
       sparse: "none",

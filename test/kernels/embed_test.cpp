@@ -1,4 +1,4 @@
-#include "test/kernels/tensors.h"
+#include "test/kernels/packed_arrays.h"
 #include "test/kernels/test.h"
 
 namespace minicpm::test {
@@ -29,6 +29,31 @@ TEST("embed multiplies by the scale, exactly where that is exact") {
   tokens.ints()[0] = 1;
   reference::embed({y.tensor(), tokens.tensor(), table.tensor(), 4});
   CHECK(y.floats()[0] == 2 && y.floats()[1] == -12);
+}
+
+TEST("embed reads the rows of a packed table as their weights") {
+  Random random(2);
+  for (int hidden : {32, 576}) {
+    for (int group : {32, 128}) {
+      PackedArray table(DType::w8, group, 50, hidden);
+      table.fill(random, 0.01f);
+      Array tokens(1, 37, DType::i32), expected(37, hidden);
+      tokens.fill_ints(random, 50);
+      for (int t = 0; t < 37; t++) {
+        const PackedRow row = table.row(tokens.ints()[t]);
+        for (int i = 0; i < hidden; i++) expected.floats()[t * hidden + i] = row.weight(i) * 12;
+      }
+      for (const CpuKernels* set : kernel_sets()) {
+        Workers workers(2);
+        Array y(37, hidden);
+        set->embed({y.tensor(), tokens.tensor(), table.tensor(), 12}, workers);
+        CHECK(same_bits(y.tensor(), expected.tensor()));
+      }
+      Array y(37, hidden);
+      reference::embed({y.tensor(), tokens.tensor(), table.tensor(), 12});
+      CHECK(same_bits(y.tensor(), expected.tensor()));
+    }
+  }
 }
 
 }  // namespace minicpm::test

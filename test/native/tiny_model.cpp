@@ -41,7 +41,8 @@ TemporaryFile::~TemporaryFile() {
   unlink(path_.c_str());
 }
 
-TinyModel::TinyModel(const std::string& device, int threads, std::optional<SparseRule> sparse) {
+TinyModel::TinyModel(const std::string& device, int threads, std::optional<SparseRule> sparse,
+                     const Packing& packing, DType activations, const std::string& isa) {
   std::vector<std::byte> content;
   std::mt19937 random(1);
   const auto add = [&](const std::string& name, int64_t rows, int64_t columns) {
@@ -77,6 +78,9 @@ TinyModel::TinyModel(const std::string& device, int threads, std::optional<Spars
   plan.threads = threads;
   plan.kv_type = device == "reference" ? DType::f32 : DType::f16;
   plan.cache_bytes = 64 << 20;
+  plan.packing = packing;
+  plan.activations = activations;
+  plan.isa = isa;
   model = std::make_shared<Model>(plan, nullptr);
 }
 

@@ -27,7 +27,8 @@ class TemporaryFile {
 struct TinyModel {
   /// 2 layers, 4 heads on 2 KV heads, hidden 64, vocabulary 96, f32 weights.
   explicit TinyModel(const std::string& device, int threads = 1,
-                     std::optional<SparseRule> sparse = std::nullopt);
+                     std::optional<SparseRule> sparse = std::nullopt, const Packing& packing = {},
+                     DType activations = DType::f32, const std::string& isa = "");
 
   std::unique_ptr<TemporaryFile> file;
   ModelPlan plan;

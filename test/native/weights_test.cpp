@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/half.h"
+#include "test/kernels/packed_arrays.h"
 #include "test/kernels/test.h"
 #include "test/native/tiny_model.h"
 
@@ -106,16 +107,102 @@ TEST("a file that is not what its header was checked against is refused by name"
   CHECK_THROWS(ErrorCode::kCheckpoint, Weights(missing, std::span(&source, 1), nullptr));
 }
 
-TEST("the memory plan is what a model and its sequences take") {
-  const int64_t before = buffer_bytes() + os::mapped_bytes();
-  TinyModel tiny("cpu", 2);
-  const MemoryPlan plan = plan_memory(tiny.plan, 200, 2);
-  const auto a = tiny.model->create_sequence(200), b = tiny.model->create_sequence(200);
-  prefill(*a, random_tokens(200, 1));
-  prefill(*b, random_tokens(200, 2));
-  const auto planned = static_cast<double>(plan.mapped + plan.weights + plan.kv + plan.activations);
-  const auto taken = static_cast<double>(buffer_bytes() + os::mapped_bytes() - before);
-  CHECK(std::abs(taken - planned) <= 0.05 * planned);
+TEST("the memory plan is what a model and its sequences take, packed or not") {
+  for (const DType format : {DType::f32, DType::w4}) {
+    const int64_t before = buffer_bytes() + os::mapped_bytes();
+    TinyModel tiny("cpu", 2, {}, {format, 32}, format == DType::f32 ? DType::f32 : DType::a8);
+    const MemoryPlan plan = plan_memory(tiny.plan, 200, 2);
+    CHECK((plan.mapped == 0) == (format != DType::f32));
+    const auto a = tiny.model->create_sequence(200), b = tiny.model->create_sequence(200);
+    prefill(*a, random_tokens(200, 1));
+    prefill(*b, random_tokens(200, 2));
+    const auto planned =
+        static_cast<double>(plan.mapped + plan.weights + plan.kv + plan.activations);
+    const auto taken = static_cast<double>(buffer_bytes() + os::mapped_bytes() - before);
+    CHECK(std::abs(taken - planned) <= 0.05 * planned);
+  }
+}
+
+TEST("a matrix packed at load has the bytes of the matrix packed from its numbers") {
+  Random random(1);
+  Array x(200, 96);
+  x.fill(random, -1, 1);
+  std::vector<std::byte> content(64);
+  append(content, x.floats(), x.size() * sizeof(float));
+  const TemporaryFile file(content);
+  const WeightFile files[] = {{file.path(), content.size()}};
+  const auto backend = make_cpu_backend(2, "");
+  for (const std::string name : {"layers.0.mlp.up", "head"}) {
+    const WeightSource source{.name = name, .offset = 64, .rows = 200, .columns = 96};
+    PackedArray expected(name == "head" ? DType::w8 : DType::w2, 64, x);
+    const Packing packing{DType::w2, 64};
+    const Weights weights(files, std::span(&source, 1), nullptr, packing, backend.get());
+    CHECK(same_bits(weights.at(name), expected.tensor()));
+    CHECK(plan_weights(files, std::span(&source, 1), packing).converted ==
+          static_cast<int64_t>(expected.bytes().size()));
+    CHECK(os::mapped_bytes() == 0);
+  }
+}
+
+TEST("parts of a matrix packed one by one are the matrix") {
+  Random random(2);
+  Array x(50, 64);
+  x.fill(random, -1, 1);
+  std::vector<std::byte> content;
+  append(content, x.floats(), x.size() * sizeof(float));
+  const TemporaryFile file(content);
+  const WeightSource source{.name = "w", .rows = 50, .columns = 64};
+  PackedArray expected(DType::w4, 32, x);
+  const auto backend = make_cpu_backend(1, "");
+  std::vector<std::byte> parts;
+  for (const RowRange rows : {RowRange{0, 16}, {16, 32}, {48, 2}}) {
+    const Buffer part =
+        pack_rows({file.path(), content.size()}, source, {DType::w4, 32}, rows, *backend);
+    append(parts, part.data(), part.size());
+  }
+  CHECK(parts.size() == expected.bytes().size() &&
+        std::memcmp(parts.data(), expected.bytes().data(), parts.size()) == 0);
+}
+
+TEST("quantized and interleaved matrices are packed as what they load as") {
+  // 8 rows of 32 numbers as Q8_0, 2 heads of head_dim 4: stored rows 0 1 2 3 are ours 0 2 1 3.
+  std::vector<std::byte> content;
+  for (int row = 0; row < 8; ++row) {
+    append_f16(content, 0.5f);
+    for (int i = 0; i < 32; ++i) {
+      const auto value = static_cast<int8_t>(i == 0 ? 127 : row * 10 - i);
+      append(content, &value, 1);
+    }
+  }
+  const TemporaryFile file(content);
+  const WeightFile files[] = {{file.path(), content.size()}};
+  const WeightSource source{
+      .name = "q", .type = StoredType::q8_0, .rows = 8, .columns = 32, .interleaved_heads = 2};
+  const auto backend = make_cpu_backend(1, "");
+  const Weights loaded(files, std::span(&source, 1), nullptr);
+  const Weights packed(files, std::span(&source, 1), nullptr, {DType::w8, 32}, backend.get());
+  for (int row = 0; row < 8; ++row) {
+    const PackedRow found(packed.at("q"), row);
+    for (int i = 0; i < 32; ++i) {
+      CHECK(found.weight(i) == loaded.at("q").as<float>()[row * 32 + i]);
+    }
+  }
+}
+
+TEST("a matrix whose columns are no multiple of 32 is not packed, and loading can be stopped") {
+  std::vector<std::byte> content(4 * 48 * 64);
+  const TemporaryFile file(content);
+  const WeightFile files[] = {{file.path(), content.size()}};
+  const auto backend = make_cpu_backend(1, "");
+  const WeightSource odd{.name = "w", .rows = 64, .columns = 48};
+  CHECK_THROWS(ErrorCode::kShape,
+               Weights(files, std::span(&odd, 1), nullptr, {DType::w4, 32}, backend.get()));
+  const WeightSource even{.name = "w", .rows = 96, .columns = 32};
+  CHECK_THROWS(ErrorCode::kState,
+               Weights(
+                   files, std::span(&even, 1), [](int64_t, int64_t) { return false; },
+                   {DType::w4, 32}, backend.get()));
+  CHECK(os::mapped_bytes() == 0);
 }
 
 }  // namespace

@@ -4,7 +4,9 @@ import { openCheckpoint } from "../../src/model/load.ts";
 import { chooseSparse } from "../../src/model/sparse-rule.ts";
 import { addon, type ModelPlan, type NativeModel, type NativeSequence } from "../../src/native/binding.ts";
 
-export type RunOptions = Partial<Pick<ModelPlan, "device" | "threads" | "kvType" | "isa">>;
+export type RunOptions = Partial<
+  Pick<ModelPlan, "device" | "threads" | "kvType" | "isa" | "pack" | "activations">
+>;
 
 /** The plan of a model folder or .gguf file; one thread, exact keys and values, unless asked otherwise. */
 export function planOf(reference: string, options: RunOptions = {}): ModelPlan {

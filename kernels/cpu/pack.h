@@ -1,0 +1,11 @@
+// Packing on all threads: the same code for every instruction set, so that the bytes are the same.
+#pragma once
+
+#include "kernels/cpu/workers.h"
+#include "kernels/pack.h"
+
+namespace minicpm {
+
+void pack(const Pack& op, Workers& workers);
+
+}  // namespace minicpm

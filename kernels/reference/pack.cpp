@@ -1,0 +1,15 @@
+#include "kernels/pack.h"
+
+#include <vector>
+
+#include "kernels/packed.h"
+#include "kernels/reference/ops.h"
+
+namespace minicpm::reference {
+
+void pack(const Pack& op) {
+  std::vector<float> row(static_cast<size_t>(op.x.columns));
+  for (int64_t tile = 0; tile < packed_tiles(op.x.rows); tile++) pack_tile(op, tile, row.data());
+}
+
+}  // namespace minicpm::reference

@@ -1,0 +1,51 @@
+#include <bit>
+#include <cmath>
+#include <vector>
+
+#include "kernels/reference/ops.h"
+
+namespace minicpm::reference {
+
+namespace {
+
+/// Row `row` of group `group` of a block of y.
+void quantize_group(const float* x, QuantizedBlock y, int64_t row, int64_t group) {
+  float largest = 0;
+  bool numbers = true;
+  for (int i = 0; i < kQuantizedGroup; i++) {
+    largest = std::fmax(largest, std::fabs(x[i]));
+    numbers &= std::isfinite(x[i]);
+  }
+  const bool nothing = !numbers || largest < 0x1p-100f;
+  int sum = 0;
+  for (int64_t i = 0; i < kQuantizedGroup; i++) {
+    const float scaled = nothing ? 0 : x[i] * (127 / largest);
+    const auto integer = static_cast<int8_t>(std::nearbyint(scaled));
+    const int64_t column = group * kQuantizedGroup + i;
+    y.integers[(column / 4 * y.rows + row) * 4 + column % 4] = integer;
+    sum += integer;
+  }
+  y.sums[group * y.rows + row] = sum;
+  y.scales[group * y.rows + row] = !numbers ? NAN : nothing ? 0 : largest / 127;
+}
+
+}  // namespace
+
+void quantize_rows(const QuantizeRows& op) {
+  const int64_t columns = op.x.columns;
+  std::vector<float> gated(op.up.data ? static_cast<size_t>(columns) : 0);
+  for (int64_t t = 0; t < op.x.rows; t++) {
+    const float* x = op.x.as<float>() + t * columns;
+    if (op.up.data) {
+      const Tensor row{gated.data(), DType::f32, 1, columns};
+      silu_mul({.y = row, .gate = op.x.slice(t, 1), .up = op.up.slice(t, 1)});
+      x = gated.data();
+    }
+    const QuantizedBlock block = quantized_block(op.y, t / kQuantizedRows);
+    for (int64_t group = 0; group < columns / kQuantizedGroup; group++) {
+      quantize_group(x + group * kQuantizedGroup, block, t % kQuantizedRows, group);
+    }
+  }
+}
+
+}  // namespace minicpm::reference

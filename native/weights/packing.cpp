@@ -1,0 +1,75 @@
+#include "native/weights/packing.h"
+
+#include <algorithm>
+
+#include "kernels/packed.h"
+
+namespace minicpm {
+namespace {
+
+constexpr int64_t kSlabBytes = 8 << 20;  // of f32
+
+/// The stored row of an interleaved matrix that is row `row` of ours.
+int64_t interleaved_row(int64_t row, int64_t head_dim) {
+  const int64_t in_head = row % head_dim, half = head_dim / 2;
+  return row - in_head + in_head % half * 2 + in_head / half;
+}
+
+bool packs_as_stored(const WeightSource& source) {
+  const size_t size = source.type == StoredType::f32 ? 4 : 2;
+  return !is_quantized(source.type) && source.interleaved_heads == 0 && source.offset % size == 0;
+}
+
+DType stored_dtype(StoredType type) {
+  return type == StoredType::f16 ? DType::f16 : type == StoredType::bf16 ? DType::bf16 : DType::f32;
+}
+
+}  // namespace
+
+void pack_weight(const os::MappedFile& file, const WeightSource& source, RowRange rows,
+                 const Tensor& to, Backend& backend, const std::function<void(int64_t)>& packed) {
+  const int64_t columns = source.columns;
+  const std::byte* stored = file.data() + source.offset;
+  const size_t row_bytes = stored_row_bytes(source.type, columns);
+  const int64_t head_dim =
+      source.interleaved_heads > 0 ? source.rows / source.interleaved_heads : 0;
+  const int64_t tiles = std::max<int64_t>(1, kSlabBytes / (4 * columns * kPackedRows));
+  const int64_t most = std::min(tiles * kPackedRows, rows.count);
+  const bool as_stored = packs_as_stored(source);
+  const Buffer slab(as_stored ? 0 : static_cast<size_t>(4 * most * columns));
+  const int64_t tile_bytes = packed_tile_bytes(to.dtype, columns, to.group);
+
+  for (int64_t done = 0; done < rows.count; done += most) {
+    const int64_t first = rows.first + done, count = std::min(most, rows.count - done);
+    Tensor x{const_cast<std::byte*>(stored) + static_cast<size_t>(first) * row_bytes,
+             stored_dtype(source.type), count, columns};
+    if (!as_stored) {
+      x = {slab.data(), DType::f32, count, columns};
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t row = head_dim > 0 ? interleaved_row(first + i, head_dim) : first + i;
+        dequantize_row(source.type, stored + static_cast<size_t>(row) * row_bytes, columns,
+                       slab.as<float>() + i * columns);
+      }
+    }
+    std::byte* at = to.as<std::byte>() + done / kPackedRows * tile_bytes;
+    backend.run(Pack{.y = {at, to.dtype, count, columns, to.group}, .x = x});
+    // Interleaved rows come from rows beside the slab, too: those are read again.
+    file.forget(source.offset + static_cast<size_t>(first) * row_bytes,
+                static_cast<size_t>(count) * row_bytes);
+    packed(count);
+  }
+}
+
+Buffer pack_rows(const WeightFile& file, const WeightSource& source, const Packing& packing,
+                 RowRange rows, Backend& backend) {
+  const auto mapped = map_weights(file);
+  expect_inside(*mapped, source, file.path);
+  const size_t bytes = packed_bytes(packing.format, rows.count, source.columns, packing.group);
+  Buffer result(bytes);
+  const Tensor to{result.data(), packing.format, rows.count, source.columns, packing.group};
+  expect_packed("packWeight", "weight", to);
+  pack_weight(*mapped, source, rows, to, backend, [](int64_t) {});
+  return result;
+}
+
+}  // namespace minicpm

@@ -1,0 +1,51 @@
+// How matrices are packed while they are loaded, and one matrix packed out of its file.
+#pragma once
+
+#include <functional>
+
+#include "native/backend/backend.h"
+#include "native/os/os.h"
+#include "native/weights/weight_file.h"
+#include "native/weights/weight_source.h"
+
+namespace minicpm {
+
+/// `format` f32 packs nothing: weights stay as the file has them.
+struct Packing {
+  DType format = DType::f32;  // of the layers' matrices: w8, w4 or w2
+  int group = 128;            // columns that share a scale: 32, 64 or 128
+
+  bool packs(const WeightSource& source) const {
+    return format != DType::f32 && !source.is_vector();
+  }
+
+  /// Head and embedding are w8 whatever the layers are: an int4 head costs a KL of 3e-2, this one
+  /// 1e-4.
+  DType format_of(const WeightSource& source) const {
+    return source.name == "head" || source.name == "embed" ? DType::w8 : format;
+  }
+
+  /// A matrix as it will be, its bytes at `data`.
+  Tensor packed(const WeightSource& source, std::byte* data = nullptr) const {
+    return {data, format_of(source), source.rows, source.columns, group};
+  }
+};
+
+/// Rows of a matrix; `first` is a multiple of 16.
+struct RowRange {
+  int64_t first;
+  int64_t count;
+};
+
+/// Packs `rows` of `source`, whose bytes are inside `file`, into `to`: in slabs of a few MiB whose
+/// pages of the file are given back. Rows stored interleaved are put in order. `packed(rows)` is
+/// called after each slab.
+void pack_weight(const os::MappedFile& file, const WeightSource& source, RowRange rows,
+                 const Tensor& to, Backend& backend, const std::function<void(int64_t)>& packed);
+
+/// The bytes of those rows, packed as `packing.format`, whatever the matrix's name. Throws
+/// Error{kCheckpoint, kShape} as Weights does.
+Buffer pack_rows(const WeightFile& file, const WeightSource& source, const Packing& packing,
+                 RowRange rows, Backend& backend);
+
+}  // namespace minicpm

@@ -1,0 +1,37 @@
+#include "native/weights/weight_file.h"
+
+#include "kernels/error.h"
+
+namespace minicpm {
+
+std::unique_ptr<os::MappedFile> map_weights(const WeightFile& file) {
+  auto mapped = std::make_unique<os::MappedFile>(file.path);
+  if (mapped->size() != file.bytes) {
+    throw_checkpoint(file.path, "file size", std::to_string(file.bytes) + " bytes",
+                     std::to_string(mapped->size()) + " bytes");
+  }
+  return mapped;
+}
+
+void expect_inside(const os::MappedFile& file, const WeightSource& source,
+                   const std::string& path) {
+  if (is_quantized(source.type) && source.columns % 32 != 0) {
+    throw_checkpoint(path, source.name, "rows of a multiple of 32 numbers",
+                     std::to_string(source.columns));
+  }
+  const size_t bytes = stored_bytes(source);
+  if (source.offset > file.size() || bytes > file.size() - source.offset) {
+    throw_checkpoint(path, source.name,
+                     std::to_string(bytes) + " bytes at " + std::to_string(source.offset),
+                     "a file of " + std::to_string(file.size()) + " bytes");
+  }
+}
+
+void throw_checkpoint(const std::string& file, const std::string& tensor,
+                      const std::string& expected, const std::string& found) {
+  throw Error(ErrorCode::kCheckpoint,
+              file + ", " + tensor + ": expected " + expected + ", found " + found,
+              {file, tensor, expected, found});
+}
+
+}  // namespace minicpm

@@ -1,0 +1,135 @@
+#include "kernels/cpu/pack.h"
+
+#include "test/kernels/packed_arrays.h"
+#include "test/kernels/test.h"
+
+namespace minicpm::test {
+
+TEST("packed bytes lie where the layout says") {
+  // One row of w4 in a group of 32: u = q + 8, two steps of 4 columns a line, rows 4 bytes apart.
+  Array x(2, 32);
+  for (int i = 0; i < 32; i++) x.floats()[32 + i] = static_cast<float>(i % 16 - 8);
+  PackedArray packed(DType::w4, 32, x);
+  const unsigned char* bytes = packed.bytes().data();
+  CHECK(packed.bytes().size() == 64 + 4 * 64);
+  CHECK(bytes[2] == 0x00 && bytes[3] == 0x3c);  // row 1: f16 1.0
+  CHECK(bytes[64 + 0] == 0x88);                 // row 0: zeros
+  CHECK(bytes[64 + 4] == 0x40);                 // row 1, columns 0 and 4: u = 0 and 4
+  CHECK(bytes[64 + 7] == 0x73);                 // columns 3 and 7
+  CHECK(bytes[2 * 64 + 5] == 0xd9);             // columns 9 and 13
+  CHECK(bytes[0] == 0 && bytes[1] == 0 && bytes[4] == 0);
+}
+
+TEST("a packed matrix takes the bytes of whole tiles, its last group as short as it is") {
+  CHECK(packed_bytes(DType::w4, 16, 1024, 128) == 8 * 32 + 16 * 1024 / 2);
+  CHECK(packed_bytes(DType::w8, 17, 1024, 128) == 2 * (8 * 32 + 16 * 1024));
+  CHECK(packed_bytes(DType::w2, 73448, 1024, 64) == 4591 * (16 * 32 + 16 * 1024 / 4));
+  CHECK(packed_bytes(DType::w4, 16, 576, 128) == 192 + 16 * 576 / 2);  // 5 groups: 160 of 192
+}
+
+TEST("packing rounds each weight to the nearest multiple of its group's scale") {
+  Random random(1);
+  for (DType format : kPackedFormats) {
+    for (int group : {32, 64, 128}) {
+      Array x(21, 576);
+      x.fill(random, -1, 1);
+      PackedArray packed(format, group, x);
+      for (int row = 0; row < 21; row++) {
+        const PackedRow found = packed.row(row);
+        for (int column = 0; column < 576; column++) {
+          const float weight = x.floats()[row * 576 + column], scale = found.scale(column);
+          const float step = 1.005f * std::abs(scale);  // itself rounded to 11 bits
+          const float error = std::abs(found.weight(column) - weight);
+          const int q = found.q(column);
+          const bool last = format == DType::w4 ? q == 7 : format == DType::w2 && q != 0;
+          const bool beyond = std::abs(weight) > std::abs(found.weight(column));
+          CHECK(error <= step / 2 || (last && beyond));
+        }
+      }
+    }
+  }
+}
+
+TEST("packing to w4 uses all 16 levels: the largest magnitude becomes -8, whichever sign it has") {
+  Array x(2, 32);
+  for (int i = 0; i < 32; i++) {
+    x.floats()[i] = static_cast<float>(i % 8);
+    x.floats()[32 + i] = static_cast<float>(-(i % 9));
+  }
+  PackedArray packed(DType::w4, 32, x);
+  CHECK(packed.row(0).scale(0) == -7.f / 8 && packed.row(0).q(7) == -8);
+  CHECK(packed.row(1).scale(0) == 1 && packed.row(1).q(8) == -8 && packed.row(1).q(3) == -3);
+}
+
+TEST("ternary weights and int8 weights are packed without any error") {
+  Random random(2);
+  Array ternary(5, 160), bytes(5, 160);
+  for (size_t i = 0; i < ternary.size(); i++) {
+    ternary.floats()[i] = 0.0234375f * static_cast<float>(random.below(3) - 1);
+    bytes.floats()[i] =
+        i % 32 == 0 ? 127 * 0.25f : 0.25f * static_cast<float>(random.below(255) - 127);
+  }
+  PackedArray w2(DType::w2, 32, ternary), w8(DType::w8, 32, bytes);
+  for (int row = 0; row < 5; row++) {
+    for (int column = 0; column < 160; column++) {
+      CHECK(w2.row(row).weight(column) == ternary.floats()[row * 160 + column]);
+      CHECK(w8.row(row).weight(column) == bytes.floats()[row * 160 + column]);
+    }
+  }
+}
+
+TEST("groups of zeros, of tiny, of huge and of no numbers are packed as documented") {
+  for (DType format : kPackedFormats) {
+    Array x(5, 64);
+    for (int i = 0; i < 32; i++) {
+      x.floats()[64 + i] = 1e-30f;  // the scale is 0 in f16
+      x.floats()[128 + i] = 1e30f;  // the scale would be infinite
+      x.floats()[192 + i] = i == 5 ? NAN : 1;
+      x.floats()[256 + i] = i == 5 ? -INFINITY : 1;
+    }
+    PackedArray packed(format, 32, x);
+    for (int row : {0, 1}) {
+      CHECK(packed.row(row).scale(0) == 0 && packed.row(row).q(3) == 0);
+    }
+    CHECK(std::abs(packed.row(2).scale(0)) == 65504 && packed.row(2).q(0) != 0);
+    for (int row : {3, 4}) {
+      CHECK(std::isnan(packed.row(row).scale(0)) && packed.row(row).q(0) == 0);
+      CHECK(packed.row(row).scale(32) == 0);  // the group beside it
+    }
+  }
+}
+
+TEST("packing gives the same bytes on any threads, and half floats those of their values") {
+  Random random(3);
+  for (DType format : kPackedFormats) {
+    Array halves(75, 96, DType::bf16), floats(75, 96);
+    halves.fill(random, -0.1f, 0.1f);
+    for (size_t i = 0; i < halves.size(); i++) {
+      floats.floats()[i] = reference::element(halves.tensor().data, DType::bf16, i);
+    }
+    PackedArray expected(format, 64, floats);
+    for (int threads : {1, 2, 3}) {
+      Workers workers(threads);
+      PackedArray packed(format, 64, 75, 96);
+      pack({packed.tensor(), halves.tensor()}, workers);
+      CHECK(same_bits(packed.tensor(), expected.tensor()));
+    }
+  }
+}
+
+TEST("weights that have no whole blocks of columns are not packed") {
+  PackedArray packed(DType::w4, 32, 16, 64);
+  Array x(16, 64), narrow(16, 48);
+  Tensor y = packed.tensor();
+  Pack{y, x.tensor()}.check();
+  y.columns = 48;
+  CHECK_THROWS(ErrorCode::kShape, (Pack{y, narrow.tensor()}.check(), 0));
+  y = packed.tensor();
+  y.group = 48;
+  CHECK_THROWS(ErrorCode::kShape, (Pack{y, x.tensor()}.check(), 0));
+  y = packed.tensor();
+  y.data = packed.bytes().data() + 16;
+  CHECK_THROWS(ErrorCode::kShape, (Pack{y, x.tensor()}.check(), 0));
+}
+
+}  // namespace minicpm::test
