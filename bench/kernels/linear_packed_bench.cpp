@@ -1,6 +1,7 @@
 #include "bench/kernels/bench.h"
 #include "kernels/packed.h"
 #include "native/backend/buffer.h"
+#include "native/os/os.h"
 
 namespace minicpm::bench {
 
@@ -17,6 +18,7 @@ struct Operands {
   size_t next = 0;
 
   Operands() {
+    os::prefer_large_pages(weights.data(), kWeights);
     // As f16 these bytes are numbers around 0.01; as integers they are any.
     for (size_t i = 0; i < kWeights / 2; i++) {
       weights.as<uint16_t>()[i] = static_cast<uint16_t>(0x2000 | (i * 40503 >> 3 & 0x83ff));

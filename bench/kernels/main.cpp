@@ -38,6 +38,7 @@ double median(std::vector<double> values) {
 std::span<std::byte> probe_memory() {
   static const Buffer memory = [] {
     Buffer buffer(size_t{384} << 20);
+    os::prefer_large_pages(buffer.data(), buffer.size());
     fill_for_probe({buffer.data(), buffer.size()});
     return buffer;
   }();

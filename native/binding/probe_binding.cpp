@@ -10,6 +10,7 @@
 #include "native/backend/buffer.h"
 #include "native/binding/environment.h"
 #include "native/binding/read.h"
+#include "native/os/os.h"
 
 namespace minicpm {
 namespace {
@@ -48,6 +49,7 @@ class ProbeWorker : public Napi::AsyncWorker {
     try {
       const CpuKernels& set = select_cpu_kernels(isa_.c_str());
       const Buffer memory(std::max(bytes_, kProbePiece));
+      os::prefer_large_pages(memory.data(), memory.size());  // as packed weights have them
       const std::span<std::byte> bytes{memory.data(), memory.size()};
       fill_for_probe(bytes);
       Workers workers(threads_);

@@ -27,3 +27,21 @@ test.skipIf(!sets.every((set) => existsSync(join(objects, `cpu_${set}`))))(
     }
   },
 );
+
+test.skipIf(!existsSync(join(objects, "cpu_avx512")))(
+  "the AVX-512 tile of two by six multiplies from registers alone (needs `npm run build:native`)",
+  () => {
+    const object = join(objects, "cpu_avx512/kernels/cpu/linear_packed.o");
+    const code = execFileSync("objdump", ["-dC", "--no-show-raw-insn", object], { encoding: "utf8" });
+    // multiply_block<w4, 6>: 32 columns of 2 tiles x 6 rows are 96 products; the single tile's 48 come on top.
+    const block = code
+      .split(/\n\n/)
+      .find((text) => /^\w+ <.*multiply_block<\(minicpm::DType\)5, 6>/.test(text));
+    const products = block?.split("\n").filter((line) => line.includes("vpdpbusd")) ?? [];
+    expect(products.length).toBe(96 + 48);
+    expect(products.filter((line) => line.includes("(")).length).toBeLessThanOrEqual(48);
+    // One broadcast of activations serves both tiles.
+    const broadcasts = block?.split("\n").filter((line) => /vpbroadcastd .*\(/.test(line)) ?? [];
+    expect(broadcasts.length).toBeLessThanOrEqual(48 + 48 + 12);
+  },
+);
