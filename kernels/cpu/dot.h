@@ -1,12 +1,13 @@
 // Exact integer dot products of packed weights with int8 activations: 32 columns of some rows at a
 // time, each 32-bit lane a row. What differs between instruction sets, for linear_packed.cpp:
 //
-//   kParts       vectors that the 16 rows of a tile take
-//   kTogether    vectors of rows that share each broadcast of activations
-//   Bytes, Dots  a vector of 4 columns of its rows; one of the rows' dot products, as floats
-//   load_steps   32 columns as 8 vectors of what `dot` multiplies
-//   dot          32 columns of weights times those of one row of activations, in order
-//   add_scaled   y = fma(dot, weight scale * activation scale, y)
+//   kParts        vectors that the 16 rows of a tile take
+//   kTilesAtOnce  neighbouring tiles that share each broadcast of activations
+//   Bytes, Dots   a vector of 4 columns of its rows; one of the rows' dot products, as floats
+//   each_dot      32 columns of R tiles, `tile_bytes` apart, times those of M rows of activations
+//                 (column step s of row m at x[s * M + m], which add up to sums[m]): calls use(v,
+//                 m, dot) for vector v of R * kParts and row m
+//   add_scaled    y = fma(dot, weight scale * activation scale, y)
 #pragma once
 
 #include "kernels/cpu/simd.h"

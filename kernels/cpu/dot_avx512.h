@@ -8,7 +8,7 @@
 namespace minicpm::ISA {
 
 constexpr int kParts = 1;
-constexpr int kTogether = 2;
+constexpr int kTilesAtOnce = 2;
 using Bytes = __m512i;
 using Dots = __m512;
 
@@ -38,6 +38,18 @@ inline void dot(const Bytes (*steps)[kSteps], const int32_t* x, int64_t stride, 
     for (int v = 0; v < V; v++) sums[v] = _mm512_dpbusd_epi32(sums[v], steps[v][s], four);
   }
   for (int v = 0; v < V; v++) dots[v] = _mm512_cvtepi32_ps(sums[v]);
+}
+
+template <DType F, int R, int M, typename Use>
+inline void each_dot(const unsigned char* lines, int64_t tile_bytes, const int32_t* x,
+                     const int32_t* sums, Use use) {
+  Bytes steps[R][kSteps];
+  for (int r = 0; r < R; r++) load_steps<F>(lines + r * tile_bytes, steps[r]);
+  for (int m = 0; m < M; m++) {
+    Dots dots[R];
+    dot<F, R>(steps, x + m, M, sums[m], dots);
+    for (int r = 0; r < R; r++) use(r, m, dots[r]);
+  }
 }
 
 inline Dots no_dots() {

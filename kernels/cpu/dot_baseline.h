@@ -7,7 +7,7 @@ typedef uint8_t u8x16 __attribute__((vector_size(16)));
 typedef int32_t i32x4 __attribute__((vector_size(16)));
 
 constexpr int kParts = 4;
-constexpr int kTogether = 1;
+constexpr int kTilesAtOnce = 1;
 using Bytes = u8x16;
 using Dots = f32x4;
 
@@ -24,22 +24,30 @@ inline void load_steps(const unsigned char* lines, Bytes* steps) {
   }
 }
 
-/// dots[v] of V vectors of rows; column step s of the activations is at x[s * stride].
-template <DType F, int V>
-inline void dot(const Bytes (*steps)[kSteps], const int32_t* x, int64_t stride, int32_t sum,
-                Dots* dots) {
-  for (int v = 0; v < V; v++) {
-    const int32_t start = -packed_zero(F) * sum;
-    i32x4 sums = {start, start, start, start};
-    for (int s = 0; s < kSteps; s++) {
-      i32x4 four;
-      __builtin_memcpy(&four, &steps[v][s], sizeof four);
-      const auto activations = static_cast<uint32_t>(x[s * stride]);
-      for (int j = 0; j < 4; j++) {
-        sums += (four >> (8 * j) & 255) * static_cast<int8_t>(activations >> (8 * j));
-      }
+/// One row of activations times the rows of one vector; column step s is at x[s * stride].
+template <DType F>
+inline Dots dot(const Bytes* steps, const int32_t* x, int64_t stride, int32_t sum) {
+  const int32_t start = -packed_zero(F) * sum;
+  i32x4 sums = {start, start, start, start};
+  for (int s = 0; s < kSteps; s++) {
+    i32x4 four;
+    __builtin_memcpy(&four, &steps[s], sizeof four);
+    const auto activations = static_cast<uint32_t>(x[s * stride]);
+    for (int j = 0; j < 4; j++) {
+      sums += (four >> (8 * j) & 255) * static_cast<int8_t>(activations >> (8 * j));
     }
-    dots[v] = __builtin_convertvector(sums, f32x4);
+  }
+  return __builtin_convertvector(sums, f32x4);
+}
+
+template <DType F, int R, int M, typename Use>
+inline void each_dot(const unsigned char* lines, int64_t, const int32_t* x, const int32_t* sums,
+                     Use use) {
+  static_assert(R == 1);
+  for (int part = 0; part < kParts; part++) {
+    Bytes steps[kSteps];
+    load_steps<F>(lines + part * kPackedLine / kParts, steps);
+    for (int m = 0; m < M; m++) use(part, m, dot<F>(steps, x + m, M, sums[m]));
   }
 }
 

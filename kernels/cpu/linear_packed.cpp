@@ -23,8 +23,7 @@ constexpr int64_t kAhead = 4096;          // bytes of weights prefetched ahead
 template <DType F, int R, int M>
 void multiply(const unsigned char* tile, const Linear& op, const QuantizedBlock& x, float* y) {
   constexpr int kVectors = R * kParts;
-  constexpr int V = kTogether < kVectors ? kTogether : kVectors;
-  constexpr int64_t kPartBytes = kPackedLine / kParts, kPartRows = kPackedRows / kParts;
+  constexpr int64_t kPartRows = kPackedRows / kParts;
   constexpr int64_t kBlockBytes = kPackedColumns * kPackedRows * packed_bits(F) / 8;
   const int64_t columns = op.weight.columns;
   const int64_t tile_bytes = packed_tile_bytes(F, columns, op.weight.group);
@@ -40,29 +39,19 @@ void multiply(const unsigned char* tile, const Linear& op, const QuantizedBlock&
   const int64_t blocks = columns / kPackedColumns;
   for (int64_t block = 0; block < blocks; block++) {
     const F16* scale = scales + (block >> shift) * kPackedRows;
-    for (int v = 0; v < kVectors; v += V) {
-      Bytes steps[V][kSteps];
-      Dots weight_scales[V];
-      for (int i = 0; i < V; i++) {
-        const int64_t r = (v + i) / kParts, part = (v + i) % kParts;
-        const unsigned char* from = lines + r * tile_bytes + part * kPartBytes;
-        if (part == 0) {
-          for (int64_t line = 0; line < kBlockBytes; line += kPackedLine) {
-            __builtin_prefetch(from + line + kAhead, 0, 3);
-          }
-        }
-        load_steps<F>(from, steps[i]);
-        weight_scales[i] = load_scales(scale + r * tile_bytes / 2 + part * kPartRows);
-      }
-      for (int m = 0; m < M; m++) {
-        Dots dots[V];
-        dot<F, V>(steps, integers + m, M, x.sums[block * M + m], dots);
-        for (int i = 0; i < V; i++) {
-          sums[v + i][m] =
-              add_scaled(dots[i], weight_scales[i], x.scales[block * M + m], sums[v + i][m]);
-        }
+    Dots weight_scales[kVectors];
+    for (int v = 0; v < kVectors; v++) {
+      weight_scales[v] = load_scales(scale + v / kParts * tile_bytes / 2 + v % kParts * kPartRows);
+    }
+    for (int64_t r = 0; r < R; r++) {
+      for (int64_t line = 0; line < kBlockBytes; line += kPackedLine) {
+        __builtin_prefetch(lines + r * tile_bytes + line + kAhead, 0, 3);
       }
     }
+    const float* x_scales = x.scales + block * M;
+    each_dot<F, R, M>(lines, tile_bytes, integers, x.sums + block * M, [&](int v, int m, Dots dot) {
+      sums[v][m] = add_scaled(dot, weight_scales[v], x_scales[m], sums[v][m]);
+    });
     lines += kBlockBytes;
     integers += kSteps * M;
   }
@@ -76,7 +65,7 @@ void multiply(const unsigned char* tile, const Linear& op, const QuantizedBlock&
 /// Tiles [first, last) times all rows of x, block by block.
 template <DType F, int M>
 void multiply_block(const Linear& op, int64_t block, int64_t first, int64_t last) {
-  constexpr int R = kTogether > kParts ? kTogether / kParts : 1;
+  constexpr int R = kTilesAtOnce;
   const QuantizedBlock x = quantized_block(op.x, block);
   const int64_t out = op.weight.rows;
   const int64_t tile_bytes = packed_tile_bytes(F, op.weight.columns, op.weight.group);
