@@ -15,7 +15,9 @@ namespace minicpm::ISA {
 
 namespace {
 
-constexpr int64_t kItemBytes = 1 << 18;   // most weights of an item: they stay in L2
+constexpr int64_t kItemBytes = 1 << 18;  // most weights of an item, many passes: they stay in L2
+constexpr int64_t kStreamBytes = 1
+                                 << 20;  // the same, one pass: a stream loses a little at its start
 constexpr int64_t kLeastBytes = 1 << 15;  // less than this, times the rows, is not worth a thread
 constexpr int64_t kAhead = 4096;          // bytes of weights prefetched ahead
 
@@ -71,6 +73,9 @@ void multiply_block(const Linear& op, int64_t block, int64_t first, int64_t last
   const int64_t tile_bytes = packed_tile_bytes(F, op.weight.columns, op.weight.group);
   const auto* tiles = static_cast<const unsigned char*>(op.weight.data);
   float y[R * M * kPackedRows];
+  for (int64_t i = 0; i < kAhead; i += kPackedLine) {
+    __builtin_prefetch(tiles + first * tile_bytes + i, 0, 3);
+  }
   for (int64_t tile = first; tile < last;) {
     // Weights that come from memory for one pass are read as one stream.
     const bool all = op.x.rows > kQuantizedRows && tile + R <= last;
@@ -101,7 +106,9 @@ void multiply_tiles(const Linear& op, int64_t first, int64_t last) {
   }
 }
 
-/// Tiles of an item: smaller items where large ones would leave threads without work.
+/// Tiles of an item: smaller items where large ones would leave threads without work. For one pass,
+/// 2 items a thread and not 4: the layers of MiniCPM4-0.5B are read at 47 instead of 42 GB/s (Zen
+/// 4, where plain reading reaches 57).
 int64_t tiles_of_item(const Linears& op, int threads) {
   int64_t bytes = 0;
   for (int i = 0; i < op.count; i++) {
@@ -111,9 +118,11 @@ int64_t tiles_of_item(const Linears& op, int threads) {
   }
   const Tensor& weight = op.parts[0].weight;
   const int64_t least = kLeastBytes / op.parts[0].x.rows;
-  bytes /= 4 * int64_t{threads};
+  const bool one_pass = op.parts[0].x.rows <= kQuantizedRows;
+  const int64_t most = one_pass ? kStreamBytes : kItemBytes;
+  bytes /= (one_pass ? 2 : 4) * int64_t{threads};
   if (bytes < least) bytes = least;
-  if (bytes > kItemBytes) bytes = kItemBytes;
+  if (bytes > most) bytes = most;
   const int64_t pairs = bytes / (2 * packed_tile_bytes(weight.dtype, weight.columns, weight.group));
   return 2 * (pairs < 1 ? 1 : pairs);
 }
