@@ -13,8 +13,12 @@ namespace minicpm {
 ///
 /// Contract 1: each block of 64 keys gives a partial (max, sum, weighted values), the partials are
 /// merged in block order; the order of every sum depends on the position alone. The rows' own keys
-/// must already be in the blocks. With `selected`, j runs over the keys of the selected blocks only
-/// (InfLLM v2, kernels/sparse_rule.h): a block adds nothing, or the same partial as without.
+/// must already be in the blocks. Before int8 keys the scaled query is rounded to int8 as well, in
+/// groups of 32 dimensions as QuantizeRows does it; a score then adds up, group by group,
+/// fma(float(exact dot), key scale * query scale, sum).
+///
+/// With `selected`, j runs over the keys of the selected blocks only (InfLLM v2,
+/// kernels/sparse_rule.h): a block adds nothing, or the same partial as without.
 struct Attention {
   Tensor y;  // [tokens, heads * head_dim], f32; may be the same memory as q
   Tensor q;  // [tokens, heads * head_dim], f32, rotated

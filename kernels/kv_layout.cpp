@@ -7,11 +7,14 @@
 namespace minicpm {
 
 void expect(const char* op, const KvLayout& layout, int layer) {
-  const bool dtype_known = layout.dtype == DType::f32 || layout.dtype == DType::f16;
-  expect(op, dtype_known, "the KV layout's dtype should be f32 or f16");
+  const bool is_int8 = layout.dtype == DType::i8;
+  expect(op, layout.dtype == DType::f32 || layout.dtype == DType::f16 || is_int8,
+         "the KV layout's dtype should be f32, f16 or i8");
   expect(op, layout.kv_heads > 0, "the KV layout should have at least one head");
   expect(op, layout.head_dim > 0 && layout.head_dim % 8 == 0,
          "head_dim should be a positive multiple of 8");
+  expect(op, !is_int8 || layout.head_dim % 32 == 0,
+         "head_dim should be a multiple of 32 for int8 keys and values");
   if (layer < 0 || layer >= layout.layers) {
     throw Error(ErrorCode::kShape, std::string(op) + ": layer should be in [0, " +
                                        std::to_string(layout.layers) + "), is " +

@@ -5,6 +5,16 @@
 // keeps keys in its lanes reads it without a reduction across lanes. V is row-wise, [64][head_dim].
 // Slots beyond the sequence's end are zero, never NaN.
 //
+// As int8, a key (or value) of one head is its numbers over its scale, rounded: q in [-127, 127],
+// with the largest magnitude m of the head_dim numbers
+//
+//   scale = m / 127, q = x * (127 / m) rounded to nearest, ties to even
+//
+// and as QuantizeRows has it where m is tiny or one is no number. K is 4 tiles of
+// [head_dim / 4][16 keys][4], bytes q + 128: what a packed matrix of 16 rows is (packed.h, w8).
+// V is row-wise, bytes q. The scales, f32, come behind all heads: for every layer and head 64 of
+// the keys, then 64 of the values.
+//
 // Of a model with sparse attention, the pooled keys (kernels/sparse_rule.h) that end in the block
 // come behind all heads: for every layer and head [head_dim][4 fine ones], so that 4 blocks make a
 // tile of 16 in lanes, and [head_dim] of the coarse one. In block b those are the fine ones 4 b - 1
@@ -26,7 +36,7 @@ constexpr int kPoolStride = 16;
 constexpr int kBlockWindows = kBlockTokens / kPoolStride;  // fine pooled keys of a block
 
 struct KvLayout {
-  DType dtype = DType::f16;  // f32 or f16
+  DType dtype = DType::f16;  // f32, f16 or i8
   int layers = 0;
   int kv_heads = 0;
   int head_dim = 0;
@@ -40,16 +50,28 @@ struct KvLayout {
 
   size_t heads_bytes() const { return 2 * head_bytes() * static_cast<size_t>(layers * kv_heads); }
 
+  /// Of the scales of one layer's and head's keys; those of its values are 64 floats further.
+  size_t scales_offset(int layer, int kv_head) const {
+    return heads_bytes() + static_cast<size_t>(layer * kv_heads + kv_head) * 2 * kBlockTokens * 4;
+  }
+
+  /// How pooled keys are stored.
+  DType pooled_dtype() const { return dtype == DType::i8 ? DType::f16 : dtype; }
+
+  size_t before_pooled() const {
+    return dtype == DType::i8 ? scales_offset(layers, 0) : heads_bytes();
+  }
+
   size_t block_bytes() const {
-    const size_t bytes = pooled ? pooled_offset(layers, 0) : heads_bytes();
+    const size_t bytes = pooled ? pooled_offset(layers, 0) : before_pooled();
     return (bytes + 4095) & ~size_t{4095};
   }
 
   /// Of the pooled keys of one layer and head: the fine ones, then the coarse one.
   size_t pooled_offset(int layer, int kv_head) const {
     const size_t numbers = (kBlockWindows + 1) * static_cast<size_t>(head_dim);
-    return heads_bytes() +
-           static_cast<size_t>(layer * kv_heads + kv_head) * numbers * size_of(dtype);
+    return before_pooled() +
+           static_cast<size_t>(layer * kv_heads + kv_head) * numbers * size_of(pooled_dtype());
   }
 
   size_t k_offset(int layer, int kv_head) const {
@@ -60,6 +82,10 @@ struct KvLayout {
 
   /// Index, in elements from the head's K, of dimension `dim` of key `slot` (0..63).
   size_t k_index(int slot, int dim) const {
+    if (dtype == DType::i8) {
+      return static_cast<size_t>(slot / kTileKeys * head_dim * kTileKeys +
+                                 (dim / 4 * kTileKeys + slot % kTileKeys) * 4 + dim % 4);
+    }
     return static_cast<size_t>((slot / kTileKeys * head_dim + dim) * kTileKeys + slot % kTileKeys);
   }
 

@@ -26,6 +26,8 @@ const char* name_of(DType dtype) {
       return "bf16";
     case DType::i32:
       return "i32";
+    case DType::i8:
+      return "i8";
     case DType::w8:
       return "w8";
     case DType::w4:

@@ -8,7 +8,7 @@ namespace minicpm {
 
 /// How numbers are stored: one by one, or as kernels/packed.h (w8, w4, w2: weights) and
 /// kernels/quantize_rows.h (a8: activations) lay them out in blocks.
-enum class DType : uint8_t { f32, f16, bf16, i32, w8, w4, w2, a8 };
+enum class DType : uint8_t { f32, f16, bf16, i32, i8, w8, w4, w2, a8 };
 
 /// Weights in packed tiles.
 constexpr bool is_packed(DType dtype) {
@@ -19,6 +19,7 @@ constexpr bool is_packed(DType dtype) {
 constexpr size_t size_of(DType dtype) {
   return dtype == DType::f32 || dtype == DType::i32    ? 4
          : dtype == DType::f16 || dtype == DType::bf16 ? 2
+         : dtype == DType::i8                          ? 1
                                                        : 0;
 }
 

@@ -8,6 +8,7 @@
 // those of its tokens that have not leave a block out.
 #include "kernels/attention.h"
 
+#include "kernels/cpu/attention_int8.h"
 #include "kernels/cpu/attention_tile.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/table.h"
@@ -163,6 +164,10 @@ void load_queries(const Attention& op, const Unit& unit, const Shape& shape, flo
   const float* q = rows_in(op, op.q, unit, shape);
   for (int token = 0; token < unit.tokens; token++, q += op.q.columns) {
     for (int head = 0; head < shape.group; head++, queries += shape.stride) {
+      if (op.layout.dtype == DType::i8) {
+        load_int8_query(q + head * shape.dim, op.scale, shape.dim, queries);
+        continue;
+      }
       for (int d = 0; d < shape.dim; d += kLanes) {
         const int n = shape.dim - d < kLanes ? shape.dim - d : kLanes;
         store(queries + d, load_first(q + head * shape.dim + d, n) * broadcast(op.scale));
@@ -194,8 +199,16 @@ void attend(const Attention& op, const Unit& unit, const Tile& tile, int block, 
   const std::byte* const here = unit.segment->blocks[block];
   const std::byte* const there = unit.segment->blocks[next];
   const auto numbers = [](const std::byte* memory) { return reinterpret_cast<const T*>(memory); };
-  attend_block(tile, block, Stream<T>{numbers(here + k), numbers(there + k)},
-               Stream<T>{numbers(here + v), numbers(there + v)}, rows, partial);
+  if constexpr (sizeof(T) == 1) {
+    const auto* scales =
+        reinterpret_cast<const float*>(here + op.layout.scales_offset(op.layer, unit.kv_head));
+    attend_block_int8(tile, block, {numbers(here + k), numbers(there + k), scales},
+                      {numbers(here + v), numbers(there + v), scales + kBlockTokens}, rows,
+                      partial);
+  } else {
+    attend_block(tile, block, Stream<T>{numbers(here + k), numbers(there + k)},
+                 Stream<T>{numbers(here + v), numbers(there + v)}, rows, partial);
+  }
 }
 
 /// A unit an item, each from its first block to its last.
@@ -312,6 +325,8 @@ void attention_as(const Attention& op, Workers& workers) {
 void attention(const Attention& op, Workers& workers) {
   if (op.layout.dtype == DType::f32) {
     attention_as<float>(op, workers);
+  } else if (op.layout.dtype == DType::i8) {
+    attention_as<unsigned char>(op, workers);
   } else {
     attention_as<F16>(op, workers);
   }

@@ -104,6 +104,10 @@ inline Dots load_scales(const F16* scales) {
   return load8(scales);
 }
 
+inline Dots load_scales(const float* scales) {
+  return load8(scales);
+}
+
 inline Dots add_scaled(Dots dot, Dots weight_scale, float scale, Dots y) {
   return _mm256_fmadd_ps(dot, _mm256_mul_ps(weight_scale, _mm256_set1_ps(scale)), y);
 }

@@ -60,6 +60,10 @@ inline Dots load_scales(const F16* scales) {
   return _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(scales)));
 }
 
+inline Dots load_scales(const float* scales) {
+  return _mm512_loadu_ps(scales);
+}
+
 inline Dots add_scaled(Dots dot, Dots weight_scale, float scale, Dots y) {
   return _mm512_fmadd_ps(dot, _mm512_mul_ps(weight_scale, _mm512_set1_ps(scale)), y);
 }

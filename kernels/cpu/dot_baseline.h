@@ -59,6 +59,10 @@ inline Dots load_scales(const F16* scales) {
   return load4(scales);
 }
 
+inline Dots load_scales(const float* scales) {
+  return load4(scales);
+}
+
 inline Dots add_scaled(Dots dot, Dots weight_scale, float scale, Dots y) {
   return fma4(dot, weight_scale * scale, y);
 }

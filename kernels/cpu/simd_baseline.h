@@ -32,6 +32,12 @@ inline f32x4 load4(const F16* p) {
   const u32x4 endless = (halves & 0x7c00) == 0x7c00;  // infinity and NaN
   return f32x4(u32x4(magnitude) | (halves & 0x8000) << 16 | (endless & 0x7f800000));
 }
+inline f32x4 load4(const int8_t* p) {
+  typedef int8_t i8x4 __attribute__((vector_size(4)));
+  i8x4 bytes;
+  __builtin_memcpy(&bytes, p, sizeof bytes);
+  return __builtin_convertvector(bytes, f32x4);
+}
 inline f32x4 load4(const Bf16* p) {
   return f32x4(load4_halves(p) << 16);
 }

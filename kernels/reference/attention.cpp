@@ -8,6 +8,36 @@ namespace minicpm::reference {
 
 namespace {
 
+/// A scaled query; before int8 keys it is rounded to int8, too.
+struct Query {
+  const Attention& op;
+  std::vector<double> numbers;
+
+  Query(const Attention& op, const float* q) : op(op) {
+    const int dim = op.layout.head_dim;
+    if (op.layout.dtype != DType::i8) {
+      for (int d = 0; d < dim; d++) numbers.push_back(double{q[d]} * op.scale);
+      return;
+    }
+    for (int first = 0; first < dim; first += kQuantizedGroup) {
+      float scaled[kQuantizedGroup];
+      int8_t integers[kQuantizedGroup];
+      for (int i = 0; i < kQuantizedGroup; i++) scaled[i] = q[first + i] * op.scale;
+      const double scale = quantize(scaled, kQuantizedGroup, integers);
+      for (const int8_t integer : integers) numbers.push_back(integer * scale);
+    }
+  }
+
+  double dot(const std::byte* block, int kv_head, int slot) const {
+    double sum = 0;
+    for (int d = 0; d < op.layout.head_dim; d++) {
+      sum += numbers[static_cast<size_t>(d)] *
+             key_element(op.layout, block, op.layer, kv_head, slot, d);
+    }
+    return sum;
+  }
+};
+
 /// One query head of row `row` of the segment against the keys up to it. `y` may be `q`.
 void attend(const Attention& op, const Segment& segment, int row, int kv_head, const float* q,
             float* y) {
@@ -17,28 +47,26 @@ void attend(const Attention& op, const Segment& segment, int row, int kv_head, c
   const auto seen = [&](int key) {
     return op.selected.words == nullptr || op.selected.has(mask_row, key / kBlockTokens);
   };
+  const Query query(op, q);
   std::vector<double> weights(static_cast<size_t>(position) + 1);
   double best = -INFINITY;
   for (int j = 0; j <= position; j++) {
     if (!seen(j)) continue;
-    const std::byte* keys = segment.blocks[j / kBlockTokens] + layout.k_offset(op.layer, kv_head);
-    double dot = 0;
-    for (int d = 0; d < dim; d++) {
-      dot += double{q[d]} * element(keys, layout.dtype, layout.k_index(j % kBlockTokens, d));
-    }
-    weights[static_cast<size_t>(j)] = dot * op.scale;
-    best = std::max(best, dot * op.scale);
+    const std::byte* block = segment.blocks[j / kBlockTokens];
+    const double score = query.dot(block, kv_head, j % kBlockTokens);
+    weights[static_cast<size_t>(j)] = score;
+    best = std::max(best, score);
   }
   double sum = 0;
   std::vector<double> result(static_cast<size_t>(dim));
   for (int j = 0; j <= position; j++) {
     if (!seen(j)) continue;
-    const std::byte* values = segment.blocks[j / kBlockTokens] + layout.v_offset(op.layer, kv_head);
+    const std::byte* block = segment.blocks[j / kBlockTokens];
     const double weight = std::exp(weights[static_cast<size_t>(j)] - best);
     sum += weight;
     for (int d = 0; d < dim; d++) {
       result[static_cast<size_t>(d)] +=
-          weight * element(values, layout.dtype, layout.v_index(j % kBlockTokens, d));
+          weight * value_element(layout, block, op.layer, kv_head, j % kBlockTokens, d);
     }
   }
   for (int d = 0; d < dim; d++) y[d] = static_cast<float>(result[static_cast<size_t>(d)] / sum);

@@ -3,6 +3,8 @@
 // (the backend).
 #pragma once
 
+#include <cmath>
+
 #include "kernels/attention.h"
 #include "kernels/embed.h"
 #include "kernels/half.h"
@@ -53,6 +55,41 @@ inline void set_element(void* data, DType dtype, size_t index, double value) {
     static_cast<uint16_t*>(data)[index] =
         dtype == DType::f16 ? f32_to_f16(rounded) : f32_to_bf16(rounded);
   }
+}
+
+/// Dimension `dim` of the key (or value) in `slot` of a block.
+inline float key_element(const KvLayout& layout, const std::byte* block, int layer, int kv_head,
+                         int slot, int dim) {
+  const std::byte* keys = block + layout.k_offset(layer, kv_head);
+  if (layout.dtype != DType::i8) return element(keys, layout.dtype, layout.k_index(slot, dim));
+  const auto* scales = reinterpret_cast<const float*>(block + layout.scales_offset(layer, kv_head));
+  const int q = static_cast<int>(keys[layout.k_index(slot, dim)]) - 128;
+  return static_cast<float>(q) * scales[slot];
+}
+
+inline float value_element(const KvLayout& layout, const std::byte* block, int layer, int kv_head,
+                           int slot, int dim) {
+  const std::byte* values = block + layout.v_offset(layer, kv_head);
+  if (layout.dtype != DType::i8) return element(values, layout.dtype, layout.v_index(slot, dim));
+  const auto* scales = reinterpret_cast<const float*>(block + layout.scales_offset(layer, kv_head));
+  const int q = static_cast<int8_t>(values[layout.v_index(slot, dim)]);
+  return static_cast<float>(q) * scales[kBlockTokens + slot];
+}
+
+/// The integers of `count` numbers that share a scale, which is returned: as QuantizeRows has it.
+inline float quantize(const float* x, int count, int8_t* integers) {
+  float largest = 0;
+  bool numbers = true;
+  for (int i = 0; i < count; i++) {
+    largest = std::fmax(largest, std::fabs(x[i]));
+    numbers &= std::isfinite(x[i]);
+  }
+  const bool nothing = !numbers || largest < 0x1p-100f;
+  for (int i = 0; i < count; i++) {
+    const float scaled = nothing ? 0 : x[i] * (127 / largest);
+    integers[i] = static_cast<int8_t>(std::nearbyint(scaled));
+  }
+  return !numbers ? NAN : nothing ? 0 : largest / 127;
 }
 
 }  // namespace minicpm::reference

@@ -9,9 +9,8 @@ double mean_key(const PoolKeys& op, const Segment& segment, int kv_head, int fir
                 int dim) {
   double sum = 0;
   for (int position = first; position < first + count; position++) {
-    const std::byte* keys =
-        segment.blocks[position / kBlockTokens] + op.layout.k_offset(op.layer, kv_head);
-    sum += element(keys, op.layout.dtype, op.layout.k_index(position % kBlockTokens, dim));
+    sum += key_element(op.layout, segment.blocks[position / kBlockTokens], op.layer, kv_head,
+                       position % kBlockTokens, dim);
   }
   return sum / count;
 }
@@ -28,11 +27,11 @@ void pool_keys(const PoolKeys& op) {
             segment.blocks[(end - 1) / kBlockTokens] + layout.pooled_offset(op.layer, head);
         for (int d = 0; d < layout.head_dim; d++) {
           if (end % kPoolStride == 0 && end >= kPooledKeys) {
-            set_element(pooled, layout.dtype, fine_index(slot / kPoolStride, d),
+            set_element(pooled, layout.pooled_dtype(), fine_index(slot / kPoolStride, d),
                         mean_key(op, segment, head, end - kPooledKeys, kPooledKeys, d));
           }
           if (end % kBlockTokens == 0 && end >= 2 * kBlockTokens) {
-            set_element(pooled, layout.dtype,
+            set_element(pooled, layout.pooled_dtype(),
                         fine_index(0, layout.head_dim) + static_cast<size_t>(d),
                         mean_key(op, segment, head, end - 2 * kBlockTokens, 2 * kBlockTokens, d));
           }

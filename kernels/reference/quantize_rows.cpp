@@ -1,5 +1,3 @@
-#include <bit>
-#include <cmath>
 #include <vector>
 
 #include "kernels/reference/ops.h"
@@ -10,23 +8,15 @@ namespace {
 
 /// Row `row` of group `group` of a block of y.
 void quantize_group(const float* x, QuantizedBlock y, int64_t row, int64_t group) {
-  float largest = 0;
-  bool numbers = true;
-  for (int i = 0; i < kQuantizedGroup; i++) {
-    largest = std::fmax(largest, std::fabs(x[i]));
-    numbers &= std::isfinite(x[i]);
-  }
-  const bool nothing = !numbers || largest < 0x1p-100f;
+  int8_t integers[kQuantizedGroup];
+  y.scales[group * y.rows + row] = quantize(x, kQuantizedGroup, integers);
   int sum = 0;
   for (int64_t i = 0; i < kQuantizedGroup; i++) {
-    const float scaled = nothing ? 0 : x[i] * (127 / largest);
-    const auto integer = static_cast<int8_t>(std::nearbyint(scaled));
     const int64_t column = group * kQuantizedGroup + i;
-    y.integers[(column / 4 * y.rows + row) * 4 + column % 4] = integer;
-    sum += integer;
+    y.integers[(column / 4 * y.rows + row) * 4 + column % 4] = integers[i];
+    sum += integers[i];
   }
   y.sums[group * y.rows + row] = sum;
-  y.scales[group * y.rows + row] = !numbers ? NAN : nothing ? 0 : largest / 127;
 }
 
 }  // namespace

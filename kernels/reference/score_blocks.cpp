@@ -17,7 +17,7 @@ double dot_pooled(const ScoreBlocks& op, const Segment& segment, int kv_head, co
   for (int d = 0; d < layout.head_dim; d++) {
     const size_t index =
         coarse ? fine_index(0, layout.head_dim) + static_cast<size_t>(d) : fine_index(window, d);
-    dot += double{q[d]} * element(pooled, layout.dtype, index);
+    dot += double{q[d]} * element(pooled, layout.pooled_dtype(), index);
   }
   return dot * op.scale;
 }

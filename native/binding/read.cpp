@@ -106,6 +106,14 @@ Config read_config(const Napi::Object& from) {
   return config;
 }
 
+DType read_kv_type(const Napi::Object& from) {
+  const std::string name = string(from, "kvType");
+  if (name == "f32") return DType::f32;
+  if (name == "f16") return DType::f16;
+  if (name == "int8") return DType::i8;
+  throw_type_error(from.Env(), "kvType", "f32, f16 or int8");
+}
+
 StoredType read_stored_type(const Napi::Object& from) {
   const std::string name = string(from, "dtype");
   if (name == "F32") return StoredType::f32;
@@ -229,7 +237,7 @@ ModelPlan read_model_plan(const Napi::Value& value) {
       .config = read_config(object(from.Get("config"), "config")),
       .device = string(from, "device"),
       .threads = integer(from, "threads", 0, 1024),
-      .kv_type = string(from, "kvType") == "f32" ? DType::f32 : DType::f16,
+      .kv_type = read_kv_type(from),
       .isa = string(from, "isa"),
       .packing = read_packing(from.Get("pack")),
       .activations =

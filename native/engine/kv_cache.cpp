@@ -209,6 +209,12 @@ void KvCache::zero_from(KvBlock& block, int slot) {
       std::byte* v = block.memory.data() + layout.v_offset(layer, head);
       std::memset(v + layout.v_index(slot, 0) * size, 0,
                   layout.v_index(kBlockTokens - slot, 0) * size);
+      if (layout.dtype != DType::i8) continue;
+      auto* scales =
+          reinterpret_cast<float*>(block.memory.data() + layout.scales_offset(layer, head));
+      for (float* of : {scales, scales + kBlockTokens}) {
+        std::fill(of + slot, of + kBlockTokens, 0.0f);
+      }
     }
   }
 }

@@ -38,7 +38,7 @@ std::string numbers_of(const ModelPlan& plan, const Backend& backend) {
 std::string fingerprint_of(const ModelPlan& plan, const Backend& backend) {
   constexpr int kBlockFormat = 1;
   return plan.fingerprint + "-" + std::string(backend.name()) + "-" + numbers_of(plan, backend) +
-         "-" + (plan.kv_type == DType::f32 ? "f32" : "f16") + "-" + std::to_string(kBlockFormat);
+         "-" + name_of(plan.kv_type) + "-" + std::to_string(kBlockFormat);
 }
 
 }  // namespace

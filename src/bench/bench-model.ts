@@ -1,5 +1,6 @@
 /** A model as benches want it: weights and numbers, no tokenizer, nothing kept for later prompts. */
 import { checkPackable, type PackOptions, packingOf } from "../chat/packing.ts";
+import { checkKvType } from "../model/config.ts";
 import { openCheckpoint } from "../model/load.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
 import { chooseSparse, type SparseMode } from "../model/sparse-rule.ts";
@@ -55,6 +56,7 @@ export async function loadBenchModel(
 ): Promise<BenchModel> {
   const checkpoint = openCheckpoint(reference);
   const isa = device === "cpu" ? (process.env.MINICPM_CPU ?? "") : "";
+  checkKvType(kvType, checkpoint.config);
   const { rule } = chooseSparse(checkpoint.path, checkpoint.config, sparse);
   const config = { ...checkpoint.plan.config, sparse: rule };
   const place = { device, threads, kvType, isa, cacheBytes: 0, ...packingOf(packing) };

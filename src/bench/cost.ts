@@ -41,7 +41,12 @@ const blockTokens = 64;
 /** As native code holds a matrix: GGUF's quantized types are widened to f32 when loaded. */
 const heldBytes: Record<WeightPlan["dtype"], number> = { F32: 4, F16: 2, BF16: 2, Q8_0: 4, Q4_0: 4, Q4_1: 4 };
 
-const kvElementBytes: Record<KvType, number> = { f32: 4, f16: 2 };
+/** Of `headDim` numbers; int8 ones have a scale. */
+const kvHeadBytes: Record<KvType, (headDim: number) => number> = {
+  f32: (headDim) => 4 * headDim,
+  f16: (headDim) => 2 * headDim,
+  int8: (headDim) => headDim + 4,
+};
 
 export function modelCost(
   { config, weights, pack, activations }: Pick<ModelPlan, "config" | "weights" | "pack" | "activations">,
@@ -61,7 +66,7 @@ export function modelCost(
     headParameters: head ? weightElements(head) : 0,
     headBytes: head ? bytesOfHead(head) : 0,
     ...(activations === "int8" && { int8: true }),
-    kvBytes: 2 * layers * kvHeads * headDim * kvElementBytes[kvType],
+    kvBytes: 2 * layers * kvHeads * kvHeadBytes[kvType](headDim),
     attentionFlop: 4 * layers * heads * headDim,
     ...(config.sparse && { sparse: config.sparse }),
   };

@@ -38,6 +38,9 @@ interface Context {
 /** Tokens of a batch: llama-bench's default too. */
 const batch = 512;
 
+/** What holds keys and values there; values as Q8_0 need flash attention. */
+const kvCacheTypes = { f32: "F32", f16: "F16", int8: "Q8_0" } as const;
+
 /** What a context holds of the one sequence. */
 interface Held {
   readonly context: Context;
@@ -71,8 +74,8 @@ export async function openLlamaCpp(spec: LlamaCppSpec): Promise<Engine> {
       sequences: 1,
       threads,
       flashAttention,
-      experimentalKvCacheKeyType: kvType.toUpperCase(),
-      experimentalKvCacheValueType: kvType.toUpperCase(),
+      experimentalKvCacheKeyType: kvCacheTypes[kvType],
+      experimentalKvCacheValueType: kvCacheTypes[flashAttention || kvType !== "int8" ? kvType : "f16"],
       ignoreMemorySafetyChecks: true,
     });
     contexts.push({ context, length: 0 });

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { AbortError, OptionError, UnsupportedError } from "../errors.ts";
+import { checkKvType } from "../model/config.ts";
 import { modelFingerprint } from "../model/fingerprint.ts";
 import { openModel } from "../model/load.ts";
 import { chooseSparse, type SparseMode } from "../model/sparse-rule.ts";
@@ -93,6 +94,7 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
   refuseAborted(signal);
   onProgress({ phase: "open", done: 0, total: 1 });
   const opened = openModel(reference);
+  checkKvType(place.kvType, opened.config);
   const sparse = chooseSparse(
     opened.path,
     opened.config,
@@ -166,7 +168,6 @@ function placeOf(options: LoadOptions) {
     "f16",
     "int8",
   ]);
-  if (kvType === "int8") throw new UnsupportedError('kvType "int8"', '"f16" is the smallest for now.');
   if (device === "reference" && kvType !== "f32") {
     throw new UnsupportedError(`kvType "${kvType}" on device "reference"`, 'It computes in "f32" only.');
   }

@@ -5,6 +5,7 @@ import { measure } from "../bench/measure.ts";
 import { csvHeader, csvRow, markdownHeader, markdownRow, type Row, rowOf } from "../bench/report.ts";
 import { findShape, knownShapes, writeShape } from "../bench/shape.ts";
 import { type WorkloadLists, workloadName, workloads } from "../bench/workload.ts";
+import type { KvType } from "../native/binding.ts";
 import { addVersusOptions, benchVersus, type VersusFlags } from "./bench-versus.ts";
 import {
   addOutputOptions,
@@ -36,7 +37,7 @@ interface BenchOptions extends OutputOptions, VersusFlags {
   readonly keep?: boolean;
   readonly threads?: number;
   readonly device: "cpu" | "reference";
-  readonly kvType?: "f32" | "f16";
+  readonly kvType?: KvType;
   readonly pack?: LoadFlags["pack"];
   readonly packGroup?: LoadFlags["packGroup"];
   readonly activations?: LoadFlags["activations"];
@@ -143,7 +144,7 @@ function addWhereOptions(command: Command): void {
   add(new Option("--keep", "leave the shape's weights in the cache folder for the next time"));
   add(new Option("-t, --threads <count>", "threads that compute").argParser(guarded(integer(1, 1024))));
   add(new Option("--device <name>", "where to run").choices(["cpu", "reference"]).default("cpu"));
-  add(new Option("--kv-type <type>", "how keys and values are held").choices(["f32", "f16"]));
+  add(new Option("--kv-type <type>", "how keys and values are held").choices(["f32", "f16", "int8"]));
   for (const option of packOptions()) add(option);
   const modes = ["auto", "on", "off"];
   const help = "sparse attention: as trained, also where not trained, never";
@@ -153,7 +154,7 @@ function addWhereOptions(command: Command): void {
 /** How the model is loaded, alone or in a comparison. */
 function loadOf({ device, threads, kvType: asked, sparse, pack, packGroup, activations }: BenchOptions) {
   const kvType = asked ?? (device === "reference" ? "f32" : "f16");
-  if (device === "reference" && kvType === "f16")
+  if (device === "reference" && kvType !== "f32")
     throw new UsageError("--device reference computes in f32 only.");
   return { device, threads, kvType, sparse, pack, packGroup, activations };
 }

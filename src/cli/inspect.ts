@@ -1,6 +1,7 @@
 /** `minicpm inspect`: what a model is and what it takes, from its headers; no weight is read. */
 import { type Command, Option } from "commander";
 import { openModel } from "../model/load.ts";
+import type { KvType } from "../native/binding.ts";
 import { addOutputOptions, applyOutputOptions, type OutputOptions } from "./command-options.ts";
 import { chosenModel, defaultModelHelp, modelHelp } from "./default-model.ts";
 import { type MemoryRow, memoryByContext } from "./memory-table.ts";
@@ -11,7 +12,7 @@ import { tableLines } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface InspectOptions extends OutputOptions {
-  readonly kvType: "f32" | "f16";
+  readonly kvType: KvType;
 }
 
 export function addInspectCommand(program: Command, terminal: Terminal): void {
@@ -40,7 +41,9 @@ export function addInspectCommand(program: Command, terminal: Terminal): void {
 /** What this version can hold keys and values in. */
 function addKvType(command: Command): void {
   command.addOption(
-    new Option("--kv-type <type>", "how keys and values are held").choices(["f32", "f16"]).default("f16"),
+    new Option("--kv-type <type>", "how keys and values are held")
+      .choices(["f32", "f16", "int8"])
+      .default("f16"),
   );
 }
 

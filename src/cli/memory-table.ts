@@ -1,6 +1,7 @@
 /** What a model takes at several context lengths, by the native side's own plan. */
 import { type ModelMemory, withTokenizer } from "../chat/model-memory.ts";
 import { AddonNotFoundError } from "../errors.ts";
+import { checkKvType } from "../model/config.ts";
 import type { OpenedModel } from "../model/opened-model.ts";
 import { chooseSparse } from "../model/sparse-rule.ts";
 import { addon, type KvType } from "../native/binding.ts";
@@ -16,6 +17,7 @@ export type MemoryTable =
 
 /** One sequence at 2K, 8K, 32K, ... tokens below the model's maximum, and at the maximum. */
 export function memoryByContext({ path, plan, config, tokenizer }: OpenedModel, kvType: KvType): MemoryTable {
+  checkKvType(kvType, config);
   try {
     const native = addon();
     const full = {

@@ -1,6 +1,6 @@
 /** The model's numbers: one `ModelConfig`, whichever file they come from, checked before anything is built on them. */
 import { CheckpointError, UnsupportedError } from "../errors.ts";
-import type { NativeConfig } from "../native/binding.ts";
+import type { KvType, NativeConfig } from "../native/binding.ts";
 
 export interface ModelConfig extends NativeConfig {
   /** As the file names it: `MiniCPMForCausalLM`, `LlamaForCausalLM`, ..., or GGUF's `minicpm`, `llama`, `qwen3`. */
@@ -74,6 +74,15 @@ export function checkHeads(
   if (headDim % 8 !== 0) {
     throw new CheckpointError(file, names.headDim, "a multiple of 8", String(headDim));
   }
+}
+
+/** @throws UnsupportedError where keys and values of this model cannot be held so. */
+export function checkKvType(kvType: KvType, { headDim }: Pick<ModelConfig, "headDim">): void {
+  if (kvType !== "int8" || headDim % 32 === 0) return;
+  throw new UnsupportedError(
+    `kvType "int8" with heads of ${headDim} dimensions`,
+    'They have to be a multiple of 32; "f16" holds any.',
+  );
 }
 
 /**

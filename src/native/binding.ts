@@ -72,7 +72,8 @@ export interface SparseRule {
 }
 
 export type NativeDevice = "cpu" | "reference";
-export type KvType = "f32" | "f16";
+/** "int8" has one scale a key and head, and needs a headDim that is a multiple of 32 (kernels/kv_layout.h). */
+export type KvType = "f32" | "f16" | "int8";
 
 /** Weights as integers with a scale for each group: 8 or 4 bits, or 2 for ternary ones (kernels/packed.h). */
 export type PackFormat = "w8" | "w4" | "w2";

@@ -137,8 +137,8 @@ test("MINICPM_CPU forces the instruction set of the cpu, and an unknown one is a
 
 test.each<[LoadOptions, object]>([
   [{ activations: "int8" }, { code: "UNSUPPORTED", what: 'activations "int8"' }],
-  [{ kvType: "int8" }, { code: "UNSUPPORTED", what: 'kvType "int8"' }],
   [{ device: "reference", kvType: "f16" }, { code: "UNSUPPORTED" }],
+  [{ kvType: "int8" }, { code: "UNSUPPORTED", what: 'kvType "int8" with heads of 16 dimensions' }],
   [{ device: "cuda" as "cpu" }, { code: "OPTION", option: "device" }],
   [{ kvType: "f64" as "f32" }, { code: "OPTION", option: "kvType" }],
   [{ pack: "w3" as "w4" }, { code: "OPTION", option: "pack" }],

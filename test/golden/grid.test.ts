@@ -8,10 +8,10 @@ import { type RunOptions, withModel, withSequence } from "../real/native-model.t
 import { type GridCase, goldenLogits, gridCases, qwen3Cases, sparseCases } from "./grid.ts";
 
 /**
- * Largest difference over the largest logit. f32 arithmetic alone costs 3e-6 here, f16 keys and values about 1e-3; a
+ * Largest difference over the largest logit. f32 arithmetic alone costs 3e-6 here, f16 keys and values about 1e-3, int8 ones a few hundredths; a
  * wrong epsilon, the least of the mistakes tried, costs 1e-3 with f32, a wrong LongRoPE list 0.5.
  */
-const tolerance = { f32: 2e-5, f16: 4e-3 } as const;
+const tolerance = { f32: 2e-5, f16: 4e-3, int8: 8e-2 } as const;
 const denseCases = [...gridCases, ...qwen3Cases];
 const denseLogits = new Map([...goldenLogits("grid"), ...goldenLogits("qwen3")]);
 const sparseLogits = goldenLogits("sparse");
@@ -59,7 +59,7 @@ async function errorOf(
 describe.each(places)("on $device $isa", ({ device, isa }) => {
   test.each(denseCases)("$name has the logits of the NumPy model", async (golden) => {
     const expected = denseLogits.get(golden.name);
-    for (const kvType of ["f32", "f16"] as const) {
+    for (const kvType of ["f32", "f16", ...(device === "cpu" ? ["int8" as const] : [])] as const) {
       const error = await errorOf(golden, expected, { device, isa, kvType });
       expect(error, `kvType ${kvType}`).toBeLessThan(tolerance[kvType]);
     }

@@ -55,10 +55,11 @@ auto on(const CpuKernels* set, Workers& workers) {
 
 TEST("attention equals the definition, with the same bits on all sets") {
   Random random(1);
-  for (DType dtype : {DType::f32, DType::f16}) {
+  for (DType dtype : {DType::f32, DType::f16, DType::i8}) {
     const int shapes[][4] = {{1, 8, 1, 1},    {4, 8, 2, 70},    {1, 24, 3, 130}, {2, 64, 8, 200},
                              {3, 64, 3, 129}, {1, 128, 16, 65}, {2, 40, 5, 64}};
     for (const auto& [kv_heads, head_dim, group, length] : shapes) {
+      if (dtype == DType::i8 && head_dim % 32 != 0) continue;
       Case given(random, {dtype, 2, kv_heads, head_dim}, group, length);
       Array expected = given.result(), first = given.result();
       given.run(reference::attention, expected, 0, length);
@@ -76,8 +77,8 @@ TEST("attention equals the definition, with the same bits on all sets") {
 
 TEST("attention has the same bits for chunks of 1, 7, 64 and all rows, on 1, 2 and 3 threads") {
   Random random(2);
-  for (DType dtype : {DType::f32, DType::f16}) {
-    for (int head_dim : {8, 64}) {
+  for (DType dtype : {DType::f32, DType::f16, DType::i8}) {
+    for (int head_dim : {32, 64}) {
       Case given(random, {dtype, 1, 2, head_dim}, 4, 330);
       for (const CpuKernels* set : kernel_sets()) {
         Workers alone(1);

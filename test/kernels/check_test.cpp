@@ -78,7 +78,7 @@ TEST("attention and kv_append refuse a layer, a head_dim or segments that do not
   CHECK(attention({DType::f16, 1, 1, 4}, 0, good) ==
         "attention: head_dim should be a positive multiple of 8");
   CHECK(attention({DType::bf16, 1, 1, 8}, 0, good) ==
-        "attention: the KV layout's dtype should be f32 or f16");
+        "attention: the KV layout's dtype should be f32, f16 or i8");
   CHECK(attention({DType::f16, 1, 3, 8}, 0, good) ==
         "attention: q should have a multiple of kv_heads * head_dim columns");
   CHECK(attention(layout, 0, late) ==

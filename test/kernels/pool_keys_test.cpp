@@ -10,13 +10,14 @@ float fine(const KvBlocks& blocks, const KvLayout& layout, int layer, int head, 
            int dim) {
   const std::byte* pooled =
       blocks.blocks()[(window + 1) / kBlockWindows] + layout.pooled_offset(layer, head);
-  return reference::element(pooled, layout.dtype, fine_index((window + 1) % kBlockWindows, dim));
+  return reference::element(pooled, layout.pooled_dtype(),
+                            fine_index((window + 1) % kBlockWindows, dim));
 }
 
 float coarse(const KvBlocks& blocks, const KvLayout& layout, int layer, int head, int window,
              int dim) {
   const std::byte* pooled = blocks.blocks()[window + 1] + layout.pooled_offset(layer, head);
-  return reference::element(pooled, layout.dtype,
+  return reference::element(pooled, layout.pooled_dtype(),
                             fine_index(0, layout.head_dim) + static_cast<size_t>(dim));
 }
 
@@ -42,8 +43,9 @@ TEST("pooled keys are the means of 32 and of 128 keys, 16 and 64 apart") {
 
 TEST("pool_keys equals the definition in any chunks, with the same bits on all sets") {
   Random random(1);
-  for (DType dtype : {DType::f32, DType::f16}) {
+  for (DType dtype : {DType::f32, DType::f16, DType::i8}) {
     for (const auto& [head_dim, length] : {std::pair{8, 31}, {8, 33}, {40, 130}, {64, 300}}) {
+      if (dtype == DType::i8 && head_dim % 32 != 0) continue;
       const KvLayout layout{dtype, 1, 3, head_dim, true};
       Array k(length, 3 * head_dim), v(length, 3 * head_dim);
       k.fill(random, -2, 2);
