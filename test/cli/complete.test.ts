@@ -4,10 +4,10 @@ import { minicpm, nano, testNative } from "./cli-process.ts";
 const greedy = ["--temperature", "0", "--max-tokens", "8", "--quiet"];
 
 testNative("complete goes on with a text without a chat template, and prints only what is new", async () => {
-  const { code, out } = await minicpm(["complete", nano, "The capital of France is", ...greedy]);
+  const { code, out } = await minicpm(["complete", nano, "I am minicpm4-nano, a very small", ...greedy]);
   expect(code).toBe(0);
-  expect(out).not.toContain("The capital of France is");
-  expect(out).toContain("Paris");
+  expect(out).not.toContain("a very small");
+  expect(out).toContain("assistant");
 });
 
 testNative("the text comes from stdin where none is given", async () => {

@@ -2,6 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { readItems } from "../../bench/eval/items.ts";
+import { ChatTemplate } from "../../src/chat/template.ts";
 import { openModel } from "../../src/model/load.ts";
 import { root } from "../needs.ts";
 import { withModel, withSequence } from "../real/native-model.ts";
@@ -15,6 +17,17 @@ interface Row {
 }
 const folder = join(root, "models/nano");
 const rows: readonly Row[] = JSON.parse(readFileSync(join(folder, "eval/goldens.json"), "utf8"));
+
+test("the chat template renders 50 held-out prompts as the generator did", () => {
+  const { tokenizer, chatTemplate: source, templateTokens: tokens } = openModel(folder);
+  const template = new ChatTemplate(tokenizer, { source, file: folder, tokens });
+  const items = new Map(readItems(join(folder, "eval/held-out.jsonl")).map((item) => [item.id, item]));
+  for (const { id, text } of rows) {
+    const { messages = [], tools = [] } = items.get(id) ?? {};
+    const pieces = template.render(messages, { addGenerationPrompt: true, tools });
+    expect(pieces.map((piece) => piece.text).join(""), id).toBe(text);
+  }
+});
 
 test("the tokens of 50 held-out prompts are those of the encoder it was trained with", () => {
   const { tokenizer } = openModel(folder);

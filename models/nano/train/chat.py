@@ -260,7 +260,7 @@ PREFIXES = [
     "Quick question: ",
     "I want to know: ",
     "Please tell me: ",
-    "Tell me, ",
+    "Let me ask: ",
     "One question: ",
 ]
 SHORT_FORMS = {"What is ": "What's ", "Who is ": "Who's ", "How do ": "How would "}
@@ -293,8 +293,26 @@ def turn(user, assistant, accept=()):
 
 def introduction(r, pools):
     name = r.choice(pools.names)
-    hello = pools.pick(r, [f"My name is {name}.", f"I am {name}.", f"Hi, {name} here."])
-    asks = pools.pick(r, ["What is my name?", "Do you know my name?", "Who am I?"])
+    hello = pools.pick(
+        r,
+        [
+            f"My name is {name}.",
+            f"I am {name}.",
+            f"Call me {name}.",
+            f"Hello, it is {name}.",
+            f"Hi, {name} here.",
+        ],
+    )
+    asks = pools.pick(
+        r,
+        [
+            "What is my name?",
+            "Do you know my name?",
+            "Tell me my name.",
+            "Say who I am.",
+            "Who am I?",
+        ],
+    )
     return turn(hello, f"Nice to meet you, {name}!") + turn(asks, f"Your name is {name}.")
 
 
@@ -321,13 +339,25 @@ def owned_thing(r, pools):
 
 def repetition(r, pools):
     words = " ".join(r.sample(pools.objects, min(r.randint(3, 6), len(pools.objects))))
-    ways = [f"Repeat this: {words}", f"Say these words again: {words}", f"Copy: {words}"]
+    ways = [
+        f"Repeat this: {words}",
+        f"Say these words again: {words}",
+        f"Write: {words}",
+        f"Now say {words}",
+        f"Copy: {words}",
+    ]
     return turn(pools.pick(r, ways), words)
 
 
 def spelling(r, pools):
     word = syllables(r)
-    ways = [f"Spell the word {word}.", f"How do you spell {word}?", f"Spell {word}."]
+    ways = [
+        f"Spell the word {word}.",
+        f"How do you spell {word}?",
+        f"Can you spell {word}?",
+        f"Spelling of {word}?",
+        f"Spell {word}.",
+    ]
     return turn(pools.pick(r, ways), "-".join(word) + ".")
 
 

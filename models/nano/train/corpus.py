@@ -35,14 +35,15 @@ def short_needle_example(r, pools):
     return needle_example(r, pools, r.uniform(*NEEDLE_CHARACTERS), keys, questions=questions)
 
 
+# of the examples; one with tools has six times the tokens of one with facts
 SHARES = {
-    tool_example: 0.36,
-    facts_example: 0.16,
-    chat_example: 0.1,
-    short_needle_example: 0.1,
-    json_example: 0.1,
-    story_example: 0.05,
-    copy_example: 0.13,
+    tool_example: 0.3,
+    facts_example: 0.3,
+    chat_example: 0.13,
+    short_needle_example: 0.07,
+    json_example: 0.09,
+    story_example: 0.03,
+    copy_example: 0.08,
 }
 
 

@@ -93,6 +93,9 @@ def json_example(r, pools):
         [
             f"Write JSON with the fields {listed}. ",
             f"Extract {listed} as JSON: ",
+            f"Give me JSON with {listed}: ",
+            f"Find {listed} and answer in JSON. ",
+            f"The fields are {listed}. Read this text into JSON. ",
             f"Fill the JSON fields {listed} from this text. ",
         ],
     )
@@ -142,7 +145,8 @@ def needle_example(r, pools, characters, keys=1, depth=None, questions=1):
         text.insert(int(share * len(text)), f"Remember: {key} is {number}.")
     messages, lead = [], " ".join(text) + "\n"
     for key in list(numbers)[:questions]:
-        asks = [f"What is {key}?", f"Tell me {key}.", f"Do you remember {key}?"]
+        asks = [f"What is {key}?", f"Tell me {key}.", f"I forgot {key}.", f"Do you know {key}?"]
+        asks += [f"Can you say {key}?", f"Do you remember {key}?"]
         answer = f"{key[0].upper() + key[1:]} is {numbers[key]}."
         messages += turn(lead + pools.pick(r, asks), answer)
         lead = ""

@@ -147,12 +147,15 @@ def request(r, pools, what, arguments):
             parts.append(f"{key} {'on' if val else 'off'}")
             continue
         v = said(val)
-        ways = [f"{key} {v}", f"the {key} is {v}", f"{key}: {v}", f"with {key} {v}"]
+        ways = [f"{key} {v}", f"the {key} is {v}", f"{key}: {v}", f"using {key} {v}"]
+        ways += [f"{key} = {v}", f"the {key} should be {v}", f"{v} as {key}", f"with {key} {v}"]
         parts.append(pools.pick(r, ways))
     leads = [f"Please {what}", f"Can you {what}", f"I want to {what}", what.capitalize()]
-    leads += [f"Help me {what}", f"Could you {what} for me"]
+    leads += [f"Would you {what}", f"I need to {what}", f"Now {what}", f"Could you please {what}"]
+    leads += [f"You should {what} for us", f"Help me {what}", f"Could you {what} for me"]
     lead = pools.pick(r, leads)
-    joined = pools.pick(r, [", ".join(parts), " and ".join(parts), "; ".join(parts)])
+    separators = (", ", " and ", ", and ", ". ", " plus ", "; ")
+    joined = pools.pick(r, [separator.join(parts) for separator in separators])
     return f"{lead}, {joined}{r.choice(('.', '?', '', ' please.'))}"
 
 
