@@ -44,57 +44,67 @@ struct Int8Stream {
   const float* scales;  // [64]
 };
 
-/// weights[r][key] = queries[r] . key for V vectors of keys, from key `first` on.
-template <int R, int V>
-inline void score_int8(const Tile& tile, int row, Int8Stream keys, int first) {
-  constexpr int kPartKeys = kTileKeys / kParts;
-  constexpr int kPartBytes = static_cast<int>(kPackedLine) / kParts;
-  Dots sums[R][V];
-  for (int r = 0; r < R; r++) {
-    for (int v = 0; v < V; v++) sums[r][v] = no_dots();
+/// M queries side by side, as each_dot reads activations.
+template <int M>
+struct Int8Queries {
+  static constexpr int kMostSteps = 512;
+  int32_t steps[kMostSteps * M];
+  int32_t sums[kMostSteps / kSteps * M];
+  float scales[kMostSteps / kSteps * M];
+
+  Int8Queries(const Tile& tile, int row) {
+    for (int m = 0; m < M; m++) {
+      const Int8Query query(const_cast<float*>(tile.queries) + (row + m) * tile.stride, tile.dim);
+      for (int step = 0; step < tile.dim / kPackedStep; step++) {
+        __builtin_memcpy(steps + step * M + m, query.integers + step * kPackedStep, kPackedStep);
+      }
+      for (int group = 0; group < tile.dim / kQuantizedGroup; group++) {
+        sums[group * M + m] = query.sums[group];
+        scales[group * M + m] = query.scales[group];
+      }
+    }
   }
-  Dots key_scales[V];
-  int64_t offsets[V];
-  for (int v = 0; v < V; v++) {
-    const int key = first + v * kPartKeys;
-    key_scales[v] = load_scales(keys.scales + key);
-    offsets[v] =
-        int64_t{key / kTileKeys} * tile.dim * kTileKeys + key % kTileKeys / kPartKeys * kPartBytes;
+};
+
+/// weights[m][key] = queries[m] . key for the keys of T tiles from tile `first` on.
+template <int M, int T>
+inline void score_int8(const Tile& tile, int row, const Int8Queries<M>& queries, Int8Stream keys,
+                       int first) {
+  constexpr int kVectors = T * kParts, kVectorKeys = kTileKeys / kParts;
+  const int64_t tile_bytes = int64_t{tile.dim} * kTileKeys;
+  Dots totals[kVectors][M], key_scales[kVectors];
+  for (int v = 0; v < kVectors; v++) {
+    key_scales[v] = load_scales(keys.scales + first * kTileKeys + v * kVectorKeys);
+    for (int m = 0; m < M; m++) totals[v][m] = no_dots();
   }
   for (int d = 0, group = 0; d < tile.dim; d += kQuantizedGroup, group++) {
-    Bytes steps[V][kSteps];
-    for (int v = 0; v < V; v++) {
-      const int64_t at = offsets[v] + d * kTileKeys;
-      for (int64_t line = 0; line < kQuantizedGroup * kTileKeys; line += kPackedLine) {
-        __builtin_prefetch(keys.next + at + line, 0, 2);
-      }
-      load_steps<DType::w8>(keys.now + at, steps[v]);
-    }
-    for (int r = 0; r < R; r++) {
-      const Int8Query query(const_cast<float*>(tile.queries) + (row + r) * tile.stride, tile.dim);
-      Dots dots[V];
-      dot<DType::w8, V>(steps, reinterpret_cast<const int32_t*>(query.integers + d), 1,
-                        query.sums[group], dots);
-      for (int v = 0; v < V; v++) {
-        sums[r][v] = add_scaled(dots[v], key_scales[v], query.scales[group], sums[r][v]);
+    const int64_t at = first * tile_bytes + d * kTileKeys;
+    for (int t = 0; t < T; t++) {
+      for (int line = 0; line < kQuantizedGroup * kTileKeys; line += kPackedLine) {
+        __builtin_prefetch(keys.next + at + t * tile_bytes + line, 0, 2);
       }
     }
+    each_dot<DType::w8, T, M>(keys.now + at, tile_bytes, queries.steps + group * kSteps * M,
+                              queries.sums + group * M, [&](int v, int m, Dots dot) {
+                                totals[v][m] =
+                                    add_scaled(dot, key_scales[v], queries.scales[group * M + m],
+                                               totals[v][m]);
+                              });
   }
-  for (int r = 0; r < R; r++) {
-    float* weights = tile.weights + (row + r) * kBlockTokens + first;
-    for (int v = 0; v < V; v++) store_dots(weights + v * kPartKeys, sums[r][v]);
+  for (int m = 0; m < M; m++) {
+    float* weights = tile.weights + (row + m) * kBlockTokens + first * kTileKeys;
+    for (int v = 0; v < kVectors; v++) store_dots(weights + v * kVectorKeys, totals[v][m]);
   }
 }
 
-/// The scores of R rows for the first `key_tiles` 16 keys of a block.
-template <int R>
+/// The scores of M rows for the first `key_tiles` 16 keys of a block.
+template <int M>
 void score_rows_int8(const Tile& tile, int row, Int8Stream keys, int key_tiles) {
-  constexpr int kPartKeys = kTileKeys / kParts;
+  constexpr int T = M <= 6 ? kTilesAtOnce : 1;  // 28 registers of totals and keys at most
+  const Int8Queries<M> queries(tile, row);
   int key = 0;
-  for (; key + kTogether * kPartKeys <= key_tiles * kTileKeys; key += kTogether * kPartKeys) {
-    score_int8<R, kTogether>(tile, row, keys, key);
-  }
-  for (; key < key_tiles * kTileKeys; key += kPartKeys) score_int8<R, 1>(tile, row, keys, key);
+  for (; key + T <= key_tiles; key += T) score_int8<M, T>(tile, row, queries, keys, key);
+  for (; key < key_tiles; key++) score_int8<M, 1>(tile, row, queries, keys, key);
 }
 
 /// Weights of values become weights of their integers; what weighs 0 stays 0 whatever its scale.
