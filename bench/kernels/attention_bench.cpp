@@ -1,3 +1,5 @@
+#include <tuple>
+
 #include "bench/kernels/bench.h"
 #include "native/backend/buffer.h"
 
@@ -18,7 +20,8 @@ struct Cache {
   Buffer memory;
   std::vector<std::byte*> blocks;
 
-  Cache(const Model& model, int length) : layout{DType::f16, 1, model.kv_heads, model.head_dim} {
+  Cache(const Model& model, DType dtype, int length)
+      : layout{dtype, 1, model.kv_heads, model.head_dim} {
     const int count = (length + kBlockTokens - 1) / kBlockTokens;
     const auto bytes =
         static_cast<size_t>(count) * 2 * layout.head_bytes() * static_cast<size_t>(model.kv_heads);
@@ -39,13 +42,20 @@ BENCH(attention) {
   Workers workers(threads());
   for (const CpuKernels* set : kernel_sets()) {
     for (const Model& model : kModels) {
-      for (const auto& [tokens, depth] :
-           {std::pair{1, 512}, {1, 4096}, {1, 32000}, {6, 4096}, {512, 0}, {512, 3584}}) {
-        const std::string name = std::string("attention  ") + set->isa + "  f16  " + model.name +
-                                 "  tokens " + std::to_string(tokens) + "  depth " +
-                                 std::to_string(depth);
+      for (const auto& [dtype, tokens, depth] : {std::tuple{DType::f16, 1, 512},
+                                                 {DType::f16, 1, 4096},
+                                                 {DType::f16, 1, 32000},
+                                                 {DType::f16, 6, 4096},
+                                                 {DType::f16, 512, 0},
+                                                 {DType::f16, 512, 3584},
+                                                 {DType::i8, 1, 4096},
+                                                 {DType::i8, 1, 32000},
+                                                 {DType::i8, 512, 3584}}) {
+        const std::string name = std::string("attention  ") + set->isa + "  " + name_of(dtype) +
+                                 "  " + model.name + "  tokens " + std::to_string(tokens) +
+                                 "  depth " + std::to_string(depth);
         if (!wanted(name)) continue;
-        Cache cache(model, depth + tokens);
+        Cache cache(model, dtype, depth + tokens);
         const int columns = model.kv_heads * model.group * model.head_dim;
         Buffer rows(static_cast<size_t>(tokens * columns) * 4);
         for (int i = 0; i < tokens * columns; i++) rows.as<float>()[i] = 0.01f * (i % 9);
