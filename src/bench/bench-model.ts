@@ -8,6 +8,7 @@ import { weightBytes, weightElements } from "../model/weight-size.ts";
 import {
   addon,
   type KvType,
+  type ModelPlan,
   type NativeDevice,
   type NativeModel,
   type WeightPlan,
@@ -75,13 +76,20 @@ export async function loadBenchModel(
     kvType,
     cost: modelCost(plan, kvType),
     denseLength: rule?.denseLength,
-    title: plan.pack
-      ? `${name ?? checkpoint.name} ${plan.pack.format} g${plan.pack.group} a${plan.activations === "int8" ? 8 : 32}`
-      : titleOf(name ?? checkpoint.name, weights),
+    title: planTitle(name ?? checkpoint.name, plan),
     bytes: weights.reduce((sum, weight) => sum + weightBytes(weight), 0),
     parameters: weights.reduce((sum, weight) => sum + weightElements(weight), 0),
     processor: processor ?? "",
   };
+}
+
+/** The name, with what the weights are as they run: "nano w4 g128 a8" where they are packed, else `titleOf`. */
+export function planTitle(
+  name: string,
+  { weights, pack, activations }: Pick<ModelPlan, "weights" | "pack" | "activations">,
+): string {
+  if (!pack) return titleOf(name, Object.values(weights));
+  return `${name} ${pack.format} g${pack.group} a${activations === "int8" ? 8 : 32}`;
 }
 
 /** The name, with the type of most weights where it does not say that itself. */
