@@ -1,8 +1,9 @@
 /** A model as benches want it: weights and numbers, no tokenizer, nothing kept for later prompts. */
-import { checkPackable, type PackOptions, packingOf } from "../chat/packing.ts";
+import { type PackOptions, packingOf } from "../chat/packing.ts";
 import { checkKvType } from "../model/config.ts";
 import { openCheckpoint } from "../model/load.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
+import { checkPackable } from "../model/packed-model.ts";
 import { chooseSparse, type SparseMode } from "../model/sparse-rule.ts";
 import { weightBytes, weightElements } from "../model/weight-size.ts";
 import {
@@ -60,7 +61,7 @@ export async function loadBenchModel(
   checkKvType(kvType, checkpoint.config);
   const { rule } = chooseSparse(checkpoint.path, checkpoint.config, sparse);
   const config = { ...checkpoint.plan.config, sparse: rule };
-  const place = { device, threads, kvType, isa, cacheBytes: 0, ...packingOf(packing) };
+  const place = { device, threads, kvType, isa, cacheBytes: 0, ...packingOf(packing, checkpoint.packed) };
   const plan = { ...checkpoint.plan, config, ...place };
   checkPackable(plan);
   const processor = withPublicErrors(() => addon().devices()).find(
