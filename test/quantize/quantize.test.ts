@@ -11,6 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect } from "vitest";
+import { checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
 import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 import { loadModel } from "../../src/chat/load-model.ts";
 import { openCheckpoint } from "../../src/model/load.ts";
@@ -113,6 +114,12 @@ test("a packed model is not packed again", async () => {
   await quantize(nano, out, packing);
   await expect(quantize(out, join(folder, "twice"), packing)).rejects.toMatchObject({ code: "UNSUPPORTED" });
   expect(existsSync(join(folder, "twice"))).toBe(false);
+});
+
+test("a benchmark does not write packed weights for another engine", async () => {
+  const out = join(folder, "versus");
+  await quantize(nano, out, packing);
+  expect(() => checkpointAsGguf(openCheckpoint(out))).toThrow(/GGUF of packed weights .* is not supported/);
 });
 
 test("rows that are no multiple of 32 are refused before anything is written", async () => {
