@@ -11,8 +11,9 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type PackOptions, packFormats, packingOf } from "../src/chat/packing.ts";
+import { type PackOptions, packingOf } from "../src/chat/packing.ts";
 import { openModel } from "../src/model/load.ts";
+import { packFormats } from "../src/model/packed-model.ts";
 import { divergence } from "./kl-divergence.ts";
 import { ownLogits } from "./own-logits.ts";
 

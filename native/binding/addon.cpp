@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "kernels/cpu/table.h"
+#include "kernels/packed.h"
 #include "native/backend/buffer.h"
 #include "native/binding/environment.h"
 #include "native/binding/model_binding.h"
@@ -62,6 +63,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("loadModel", Napi::Function::New(env, ModelBinding::load, "loadModel"));
   exports.Set("nativeBytes", Napi::Function::New(env, native_bytes, "nativeBytes"));
   exports.Set("packWeight", Napi::Function::New(env, pack_weight_rows, "packWeight"));
+  exports.Set("packedLayout", kPackedLayout);
   exports.Set("probe", Napi::Function::New(env, probe, "probe"));
   return exports;
 }

@@ -122,7 +122,16 @@ StoredType read_stored_type(const Napi::Object& from) {
   if (name == "Q8_0") return StoredType::q8_0;
   if (name == "Q4_0") return StoredType::q4_0;
   if (name == "Q4_1") return StoredType::q4_1;
-  throw_type_error(from.Env(), "dtype", "F32, F16, BF16, Q8_0, Q4_0 or Q4_1");
+  if (name == "W8") return StoredType::w8;
+  if (name == "W4") return StoredType::w4;
+  if (name == "W2") return StoredType::w2;
+  throw_type_error(from.Env(), "dtype", "F32, F16, BF16, Q8_0, Q4_0, Q4_1, W8, W4 or W2");
+}
+
+int read_group(const Napi::Object& from) {
+  const int group = integer(from, "group", 32, 128);
+  if (group % 32 != 0 || group == 96) throw_type_error(from.Env(), "group", "32, 64 or 128");
+  return group;
 }
 
 WeightSource read_weight(const std::string& name, const Napi::Object& from, size_t files) {
@@ -148,6 +157,12 @@ WeightSource read_weight(const std::string& name, const Napi::Object& from, size
       throw_type_error(from.Env(), name + " interleavedHeads", "a divisor of half its rows");
     }
   }
+  if (is_packed(source.type)) {
+    source.group = read_group(from);
+    if (source.is_vector() || source.interleaved_heads > 0) {
+      throw_type_error(from.Env(), name, "a matrix in our order of rows where it is packed");
+    }
+  }
   return source;
 }
 
@@ -164,9 +179,7 @@ DType read_packed_format(const Napi::Object& from) {
 Packing read_packing(const Napi::Value& value) {
   if (value.IsUndefined()) return {};
   const Napi::Object from = object(value, "pack");
-  const int group = integer(from, "group", 32, 128);
-  if (group % 32 != 0 || group == 96) throw_type_error(from.Env(), "group", "32, 64 or 128");
-  return {read_packed_format(from), group};
+  return {read_packed_format(from), read_group(from)};
 }
 
 WeightFile read_weight_file(const Napi::Value& value) {
@@ -178,6 +191,7 @@ WeightFile read_weight_file(const Napi::Value& value) {
 WeightSource read_weight_source(const Napi::Value& value) {
   WeightSource source = read_weight("weight", object(value, "weight"), 1);
   if (source.is_vector()) throw_type_error(value.Env(), "weight shape", "of rank 2");
+  if (is_packed(source.type)) throw_type_error(value.Env(), "weight dtype", "none that is packed");
   return source;
 }
 

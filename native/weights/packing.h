@@ -16,7 +16,7 @@ struct Packing {
   int group = 128;            // columns that share a scale: 32, 64 or 128
 
   bool packs(const WeightSource& source) const {
-    return format != DType::f32 && !source.is_vector();
+    return format != DType::f32 && !source.is_vector() && !is_packed(source.type);
   }
 
   /// Head and embedding are w8 whatever the layers are: an int4 head costs a KL of 3e-2, this one

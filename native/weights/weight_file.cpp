@@ -1,6 +1,7 @@
 #include "native/weights/weight_file.h"
 
 #include "kernels/error.h"
+#include "kernels/packed.h"
 
 namespace minicpm {
 
@@ -15,9 +16,14 @@ std::unique_ptr<os::MappedFile> map_weights(const WeightFile& file) {
 
 void expect_inside(const os::MappedFile& file, const WeightSource& source,
                    const std::string& path) {
-  if (is_quantized(source.type) && source.columns % 32 != 0) {
+  const bool in_blocks = is_quantized(source.type) || is_packed(source.type);
+  if (in_blocks && source.columns % 32 != 0) {
     throw_checkpoint(path, source.name, "rows of a multiple of 32 numbers",
                      std::to_string(source.columns));
+  }
+  if (is_packed(source.type) && source.offset % kPackedLine != 0) {
+    throw_checkpoint(path, source.name, "an offset that is a multiple of 64",
+                     std::to_string(source.offset));
   }
   const size_t bytes = stored_bytes(source);
   if (source.offset > file.size() || bytes > file.size() - source.offset) {

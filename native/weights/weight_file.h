@@ -17,7 +17,8 @@ struct WeightFile {
 /// Throws Error{kCheckpoint} where the file cannot be read or has another size.
 std::unique_ptr<os::MappedFile> map_weights(const WeightFile& file);
 
-/// Throws Error{kCheckpoint} unless the bytes of `source` are inside the file, its rows whole.
+/// Throws Error{kCheckpoint} unless the bytes of `source` are inside the file, its rows whole, and
+/// packed ones where the CPU can read them.
 void expect_inside(const os::MappedFile& file, const WeightSource& source, const std::string& path);
 
 [[noreturn]] void throw_checkpoint(const std::string& file, const std::string& tensor,

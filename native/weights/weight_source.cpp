@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/half.h"
+#include "kernels/packed.h"
 
 namespace minicpm {
 namespace {
@@ -38,6 +39,17 @@ size_t block_bytes(StoredType type) {
 }
 
 }  // namespace
+
+DType packed_dtype(StoredType type) {
+  return type == StoredType::w8 ? DType::w8 : type == StoredType::w4 ? DType::w4 : DType::w2;
+}
+
+size_t stored_bytes(const WeightSource& source) {
+  if (is_packed(source.type)) {
+    return packed_bytes(packed_dtype(source.type), source.rows, source.columns, source.group);
+  }
+  return static_cast<size_t>(source.rows) * stored_row_bytes(source.type, source.columns);
+}
 
 size_t stored_row_bytes(StoredType type, int64_t columns) {
   const auto count = static_cast<size_t>(columns);

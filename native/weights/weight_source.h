@@ -5,12 +5,15 @@
 #include <cstdint>
 #include <string>
 
+#include "kernels/tensor.h"
+
 namespace minicpm {
 
 /// How a checkpoint stores numbers. The quantized ones are GGUF's, 32 numbers a quant block:
 /// Q8_0 = f16 scale, 32 int8; Q4_0 = f16 scale, 32 nibbles (offset 8); Q4_1 = f16 scale, f16
-/// minimum, 32 nibbles.
-enum class StoredType : uint8_t { f32, f16, bf16, q8_0, q4_0, q4_1 };
+/// minimum, 32 nibbles. The packed ones are kernels/packed.h's, whole matrices at multiples of 64
+/// bytes.
+enum class StoredType : uint8_t { f32, f16, bf16, q8_0, q4_0, q4_1, w8, w4, w2 };
 
 struct WeightSource {
   std::string name;  // ours: "layers.3.attn.q"
@@ -22,21 +25,29 @@ struct WeightSource {
   /// Rows are interleaved RoPE pairs of this many heads (0: they are not): per head, stored row 2i
   /// is row i, stored row 2i + 1 is row i + head_dim / 2.
   int interleaved_heads = 0;
+  int group = 0;  // columns that share a scale, where it is packed: 32, 64 or 128
 
   bool is_vector() const { return rows == 1; }
 };
 
-/// Bytes of `columns` numbers as stored. Quantized rows hold a multiple of 32.
-size_t stored_row_bytes(StoredType type, int64_t columns);
+/// In tiles that the CPU multiplies as they lie.
+inline bool is_packed(StoredType type) {
+  return type >= StoredType::w8;
+}
 
 /// In quant blocks.
 inline bool is_quantized(StoredType type) {
-  return stored_row_bytes(type, 32) < 64;
+  return type >= StoredType::q8_0 && !is_packed(type);
 }
 
-inline size_t stored_bytes(const WeightSource& source) {
-  return static_cast<size_t>(source.rows) * stored_row_bytes(source.type, source.columns);
-}
+/// Of a packed type: w8, w4 or w2.
+DType packed_dtype(StoredType type);
+
+/// Bytes of `columns` numbers as stored. Quantized rows hold a multiple of 32; packed ones have no
+/// bytes of their own.
+size_t stored_row_bytes(StoredType type, int64_t columns);
+
+size_t stored_bytes(const WeightSource& source);
 
 /// Decodes one stored row of `columns` numbers to f32.
 void dequantize_row(StoredType type, const std::byte* stored, int64_t columns, float* row);

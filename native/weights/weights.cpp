@@ -9,6 +9,7 @@ namespace minicpm {
 namespace {
 
 size_t alignment(StoredType type) {
+  if (is_packed(type)) return kPackedLine;
   return type == StoredType::f32 ? 4 : 2;
 }
 
@@ -16,6 +17,7 @@ DType loaded_dtype(const WeightSource& source) {
   if (source.is_vector()) return DType::f32;
   if (source.type == StoredType::f16) return DType::f16;
   if (source.type == StoredType::bf16) return DType::bf16;
+  if (is_packed(source.type)) return packed_dtype(source.type);
   return DType::f32;
 }
 
@@ -65,8 +67,8 @@ Weights::Weights(std::span<const WeightFile> files, std::span<const WeightSource
     total += static_cast<int64_t>(stored_bytes(source));
     if (packing.packs(source)) packed_bytes += packing.packed(source).bytes();
   }
-  const auto advance = [&](const WeightSource& source, int64_t rows) {
-    done += rows * static_cast<int64_t>(stored_row_bytes(source.type, source.columns));
+  const auto advance = [&](size_t bytes) {
+    done += static_cast<int64_t>(bytes);
     if (progress && !progress(done, total)) throw Error(ErrorCode::kState, "loading was cancelled");
   };
   packed_ = Buffer(packed_bytes);
@@ -79,14 +81,15 @@ Weights::Weights(std::span<const WeightFile> files, std::span<const WeightSource
     if (packing.packs(source)) {
       const Tensor to = packing.packed(source, next);
       expect_packed("load", source.name.c_str(), to);
+      const size_t row_bytes = stored_row_bytes(source.type, source.columns);
       pack_weight(*files_[file], source, {0, source.rows}, to, *backend,
-                  [&](int64_t rows) { advance(source, rows); });
+                  [&](int64_t rows) { advance(static_cast<size_t>(rows) * row_bytes); });
       tensors_[source.name] = to;
       next += to.bytes();
     } else {
       tensors_[source.name] = load(source);
       if (used_as_mapped(source)) stays[file] = true;
-      advance(source, source.rows);
+      advance(stored_bytes(source));
     }
   }
   for (size_t i = 0; i < files_.size(); ++i) {
@@ -98,7 +101,8 @@ Tensor Weights::load(const WeightSource& source) {
   const os::MappedFile& file = *files_[static_cast<size_t>(source.file)];
   const size_t bytes = stored_bytes(source);
   const std::byte* stored = file.data() + source.offset;
-  Tensor tensor{const_cast<std::byte*>(stored), loaded_dtype(source), source.rows, source.columns};
+  Tensor tensor{const_cast<std::byte*>(stored), loaded_dtype(source), source.rows, source.columns,
+                source.group};
   if (used_as_mapped(source)) return tensor;
 
   converted_.emplace_back(loaded_bytes(source));

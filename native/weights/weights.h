@@ -27,9 +27,9 @@ struct WeightBytes {
 WeightBytes plan_weights(std::span<const WeightFile> files, std::span<const WeightSource> sources,
                          const Packing& packing = {});
 
-/// Float matrices stay as the file has them. Converted: vectors (to f32), quantized matrices (to
-/// f32), rows stored interleaved (reordered), numbers not aligned to their size (copied); with
-/// packing, every matrix, into one piece of memory.
+/// Float and packed matrices stay as the file has them. Converted: vectors (to f32), quantized
+/// matrices (to f32), rows stored interleaved (reordered), numbers not aligned to their size
+/// (copied); with packing, every matrix that is not packed, into one piece of memory.
 class Weights {
  public:
   using Progress = std::function<bool(int64_t, int64_t)>;

@@ -1,13 +1,15 @@
 /** A model as benches want it: weights and numbers, no tokenizer, nothing kept for later prompts. */
-import { checkPackable, type PackOptions, packingOf } from "../chat/packing.ts";
+import { type PackOptions, packingOf } from "../chat/packing.ts";
 import { checkKvType } from "../model/config.ts";
 import { openCheckpoint } from "../model/load.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
+import { checkPackable } from "../model/packed-model.ts";
 import { chooseSparse, type SparseMode } from "../model/sparse-rule.ts";
 import { weightBytes, weightElements } from "../model/weight-size.ts";
 import {
   addon,
   type KvType,
+  type ModelPlan,
   type NativeDevice,
   type NativeModel,
   type WeightPlan,
@@ -59,7 +61,7 @@ export async function loadBenchModel(
   checkKvType(kvType, checkpoint.config);
   const { rule } = chooseSparse(checkpoint.path, checkpoint.config, sparse);
   const config = { ...checkpoint.plan.config, sparse: rule };
-  const place = { device, threads, kvType, isa, cacheBytes: 0, ...packingOf(packing) };
+  const place = { device, threads, kvType, isa, cacheBytes: 0, ...packingOf(packing, checkpoint.packed) };
   const plan = { ...checkpoint.plan, config, ...place };
   checkPackable(plan);
   const processor = withPublicErrors(() => addon().devices()).find(
@@ -75,13 +77,20 @@ export async function loadBenchModel(
     kvType,
     cost: modelCost(plan, kvType),
     denseLength: rule?.denseLength,
-    title: plan.pack
-      ? `${name ?? checkpoint.name} ${plan.pack.format} g${plan.pack.group} a${plan.activations === "int8" ? 8 : 32}`
-      : titleOf(name ?? checkpoint.name, weights),
+    title: planTitle(name ?? checkpoint.name, plan),
     bytes: weights.reduce((sum, weight) => sum + weightBytes(weight), 0),
     parameters: weights.reduce((sum, weight) => sum + weightElements(weight), 0),
     processor: processor ?? "",
   };
+}
+
+/** The name, with what the weights are as they run: "nano w4 g128 a8" where they are packed, else `titleOf`. */
+export function planTitle(
+  name: string,
+  { weights, pack, activations }: Pick<ModelPlan, "weights" | "pack" | "activations">,
+): string {
+  if (!pack) return titleOf(name, Object.values(weights));
+  return `${name} ${pack.format} g${pack.group} a${activations === "int8" ? 8 : 32}`;
 }
 
 /** The name, with the type of most weights where it does not say that itself. */

@@ -6,7 +6,7 @@ import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { UnsupportedError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
-import { weightBytes, weightElements } from "../model/weight-size.ts";
+import { isPackedType, type PlainType, weightBytes, weightElements } from "../model/weight-size.ts";
 import type { WeightPlan } from "../native/binding.ts";
 import { checkpointMetadata, type GgufArchitecture, ggufArchitecture } from "./gguf-metadata.ts";
 import { ggufHeader, padding, type TypedValue, tensorTypeNumbers } from "./gguf-writer.ts";
@@ -130,6 +130,10 @@ function weightTensors(
     const asked = ours === headName ? head : matrices;
     const target = asked && weight.shape.length === 1 ? "F32" : asked;
     const path = plan.files[weight.file]?.path ?? "";
+    const { dtype } = weight;
+    if (isPackedType(dtype)) {
+      throw new UnsupportedError(`A GGUF of packed weights (${path})`, "Take the model that was packed.");
+    }
     const inPairs = (part === "attn.q" || part === "attn.k") && architecture !== "qwen3";
     if (!inPairs && weight.interleavedHeads !== undefined) {
       throw new UnsupportedError(
@@ -141,9 +145,9 @@ function weightTensors(
     return {
       name,
       shape: weight.shape,
-      type: tensorTypeNumbers[target ?? weight.dtype],
+      type: tensorTypeNumbers[target ?? dtype],
       byteLength: target ? targetBytes(name, target, weight) : weightBytes(weight),
-      pieces: () => weightPieces(path, weight, target, headDim),
+      pieces: () => weightPieces(path, { ...weight, dtype }, target, headDim),
     };
   });
 }
@@ -160,7 +164,7 @@ function targetBytes(name: string, target: EncodedType, weight: WeightPlan): num
 /** @param headDim of rows that go into interleaved RoPE pairs, head by head */
 function* weightPieces(
   path: string,
-  weight: WeightPlan,
+  weight: WeightPlan & { readonly dtype: PlainType },
   target: EncodedType | undefined,
   headDim: number | undefined,
 ): Generator<Uint8Array> {

@@ -38,8 +38,8 @@ export type Bound = "memory" | "compute";
 /** Tokens of a KV block, and of a block of sparse attention. */
 const blockTokens = 64;
 
-/** As native code holds a matrix: GGUF's quantized types are widened to f32 when loaded. */
-const heldBytes: Record<WeightPlan["dtype"], number> = { F32: 4, F16: 2, BF16: 2, Q8_0: 4, Q4_0: 4, Q4_1: 4 };
+/** An element as native code holds it: GGUF's quantized types are widened to f32 when loaded. */
+const heldBytes: Readonly<Partial<Record<WeightPlan["dtype"], number>>> = { F16: 2, BF16: 2 };
 
 /** Of `headDim` numbers; int8 ones have a scale. */
 const kvHeadBytes: Record<KvType, (headDim: number) => number> = {
@@ -152,7 +152,7 @@ function attention(
 }
 
 function bytes(weight: WeightPlan): number {
-  return weightElements(weight) * heldBytes[weight.dtype];
+  return weightElements(weight) * (heldBytes[weight.dtype] ?? 4);
 }
 
 function sum(values: readonly number[]): number {

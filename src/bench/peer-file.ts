@@ -5,6 +5,7 @@ import { setImmediate } from "node:timers/promises";
 import { AbortError } from "../errors.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
 import { weightBytes, weightElements } from "../model/weight-size.ts";
+import type { PackFormat } from "../native/binding.ts";
 import { titleOf } from "./bench-model.ts";
 import { writeCheckpointGguf } from "./checkpoint-gguf.ts";
 import { type EncodedType, encodedBytes } from "./quant-blocks.ts";
@@ -19,6 +20,14 @@ export interface PeerWeights {
 /** By the name of llama-quantize's mix: Q4_0 comes with a Q6_K head there. */
 export function peerWeights(type: Exclude<EncodedType, "Q6_K">): PeerWeights {
   return { matrices: type, head: type === "Q4_0" ? "Q6_K" : type };
+}
+
+/**
+ * What llama.cpp has beside our packed weights: the type with as many bits that we can write. There is no ternary one
+ * among those, so w2 stands beside Q4_0.
+ */
+export function peerWeightsBeside(format: PackFormat): PeerWeights {
+  return peerWeights(format === "w8" ? "Q8_0" : "Q4_0");
 }
 
 export interface PeerFile {

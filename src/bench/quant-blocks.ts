@@ -2,7 +2,7 @@
  * Numbers as GGUF's quant blocks (ggml-common.h), rounded to nearest: what a benchmark gives to other engines. Chosen for
  * speed of writing, not for the least error: llama-quantize tries several scales a block.
  */
-import { toBf16, toF16 } from "./half.ts";
+import { toBf16, toF16 } from "../model/half.ts";
 
 /** Types that we can write. */
 export type EncodedType = "F32" | "F16" | "BF16" | "Q8_0" | "Q4_0" | "Q6_K";

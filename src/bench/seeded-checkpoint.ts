@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { toBf16, toF16 } from "./half.ts";
+import { toBf16, toF16 } from "../model/half.ts";
 
 export type SeededDType = "F32" | "F16" | "BF16";
 

@@ -1,10 +1,12 @@
 /** The sides of a comparison before they run: which weights in which engine, and who is put beside whom. */
+
+import { packingOf } from "../chat/packing.ts";
 import { openCheckpoint } from "../model/load.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
-import { titleOf } from "./bench-model.ts";
+import { planTitle } from "./bench-model.ts";
 import { modelCost } from "./cost.ts";
 import type { EngineSpec, MiniCpmSpec } from "./engine.ts";
-import { type PeerWeights, peerFile } from "./peer-file.ts";
+import { type PeerWeights, peerFile, peerWeightsBeside } from "./peer-file.ts";
 import type { SeededProgress } from "./seeded-checkpoint.ts";
 import type { Workload } from "./workload.ts";
 
@@ -26,7 +28,9 @@ export interface Peer {
 export interface SideOptions {
   /** Put beside ours. */
   readonly peer?: Peer | undefined;
-  /** What llama.cpp runs; absent: a GGUF model's own file, F16 of others. */
+  /**
+   * What llama.cpp runs; absent: a GGUF model's own file, of others what has as many bits as our packed weights, or F16.
+   */
   readonly peerWeights?: PeerWeights | undefined;
   readonly load: MiniCpmSpec["load"];
   readonly workloads: readonly Workload[];
@@ -48,10 +52,12 @@ export interface Side {
 export async function sidesOf(model: VersusModel, options: SideOptions): Promise<Side[]> {
   const { peer, load } = options;
   const checkpoint = openCheckpoint(model.path);
+  const plan = { ...checkpoint.plan, ...packingOf(load, checkpoint.packed) };
+  const { linearBytes, headBytes } = modelCost(plan, load.kvType);
   const own: Side = {
-    model: titleOf(model.name, Object.values(checkpoint.plan.weights)),
+    model: planTitle(model.name, plan),
     engine: "minicpm",
-    weightBytes: ownBytes(checkpoint, load),
+    weightBytes: linearBytes + headBytes,
     spec: (threads) => ({
       kind: "minicpm",
       model: model.path,
@@ -83,10 +89,10 @@ async function llamaCppSide(
   { entry }: Peer,
   { peerWeights, load, workloads, signal, onWrite }: SideOptions,
 ): Promise<Side> {
-  const usual = checkpoint.format === "gguf" ? undefined : ({ matrices: "F16", head: "F16" } as const);
+  const usual = load.pack ? peerWeightsBeside(load.pack) : ({ matrices: "F16", head: "F16" } as const);
   const file = await peerFile(checkpoint, {
     name,
-    weights: peerWeights ?? usual,
+    weights: peerWeights ?? (checkpoint.format === "gguf" ? undefined : usual),
     folder: scratch,
     signal,
     onProgress: (progress) => onWrite(`${name} for llama.cpp`, progress),
@@ -115,11 +121,6 @@ async function onnxRuntimeSide(
     weightBytes: ((linearParameters + headParameters) * 4.25) / 8,
     spec: (threads) => ({ kind: "onnxruntime", entry, model: path, threads }),
   };
-}
-
-function ownBytes({ plan }: OpenedCheckpoint, { kvType }: MiniCpmSpec["load"]): number {
-  const { linearBytes, headBytes } = modelCost(plan, kvType);
-  return linearBytes + headBytes;
 }
 
 /** Tokens in the sequence at the end. */

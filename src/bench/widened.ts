@@ -1,11 +1,9 @@
 /** Any tensor type that we read, as float32. Exact: float32 holds every number of the others. */
-import type { WeightPlan } from "../native/binding.ts";
-import { fromF16 } from "./half.ts";
-
-type Type = WeightPlan["dtype"];
+import { fromF16 } from "../model/half.ts";
+import type { PlainType } from "../model/weight-size.ts";
 
 /** Elements and bytes of a quant block; a type without blocks has blocks of one. */
-const blocks: Readonly<Record<Type, { readonly elements: number; readonly bytes: number }>> = {
+const blocks: Readonly<Record<PlainType, { readonly elements: number; readonly bytes: number }>> = {
   F32: { elements: 1, bytes: 4 },
   F16: { elements: 1, bytes: 2 },
   BF16: { elements: 1, bytes: 2 },
@@ -15,7 +13,7 @@ const blocks: Readonly<Record<Type, { readonly elements: number; readonly bytes:
 };
 
 /** Bytes of a tensor in a file. */
-export function tensorBytes(type: Type, shape: readonly number[]): number {
+export function tensorBytes(type: PlainType, shape: readonly number[]): number {
   const { elements, bytes } = blocks[type];
   return (shape.reduce((product, length) => product * length, 1) / elements) * bytes;
 }
@@ -24,7 +22,7 @@ export function tensorBytes(type: Type, shape: readonly number[]): number {
  * The tensor's numbers. Quant blocks as ggml-common.h lays them out: scale d (and minimum m of Q4_1) in f16, then
  * quants, of which a byte's low nibble is element i and its high nibble element i + 16.
  */
-export function widened(type: Type, from: Buffer): Float32Array {
+export function widened(type: PlainType, from: Buffer): Float32Array {
   const { elements, bytes } = blocks[type];
   const wide = new Float32Array((from.length / bytes) * elements);
   const bits = new Uint32Array(wide.buffer);

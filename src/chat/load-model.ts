@@ -3,6 +3,7 @@ import { AbortError, OptionError, UnsupportedError } from "../errors.ts";
 import { checkKvType } from "../model/config.ts";
 import { modelFingerprint } from "../model/fingerprint.ts";
 import { openModel } from "../model/load.ts";
+import { checkPackable } from "../model/packed-model.ts";
 import { chooseSparse, type SparseMode } from "../model/sparse-rule.ts";
 import {
   addon,
@@ -18,7 +19,7 @@ import { LocalModel } from "./local-model.ts";
 import type { Model } from "./model.ts";
 import { withTokenizer } from "./model-memory.ts";
 import { checkOptions } from "./option-checks.ts";
-import { checkPackable, packingOf } from "./packing.ts";
+import { packingOf } from "./packing.ts";
 import { ChatTemplate } from "./template.ts";
 
 /** How far loading is. `open`: headers and tokenizer, in steps; `load`: weights, in bytes. */
@@ -42,7 +43,7 @@ export interface LoadOptions {
   readonly threads?: number | undefined;
   /**
    * Rounds the weights to 8, 4 or 2 bits (ternary) while they are loaded; head and embedding get 8. Every matrix needs a
-   * multiple of 32 columns. Default: weights stay as the files have them.
+   * multiple of 32 columns. Default: weights stay as the files have them; a packed folder's are packed already.
    */
   readonly pack?: PackFormat | undefined;
   /** Weights of a row that share a scale when packed. Default 128. */
@@ -91,6 +92,7 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
   checkOptions(options);
   const { signal, onProgress = () => {} } = options;
   const place = placeOf(options);
+  packingOf(options); // refuses wrong values before anything is read
   refuseAborted(signal);
   onProgress({ phase: "open", done: 0, total: 1 });
   const opened = openModel(reference);
@@ -110,7 +112,13 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
 
   const freeBytes = freeMemory(place.device);
   const cacheBytes = options.cacheBytes ?? Math.floor(freeBytes / 8);
-  const run = { ...opened.plan, ...place, config: { ...opened.plan.config, sparse: sparse.rule } };
+  const packing = packingOf(options, opened.packed);
+  const run = {
+    ...opened.plan,
+    ...place,
+    ...packing,
+    config: { ...opened.plan.config, sparse: sparse.rule },
+  };
   const plan: ModelPlan = {
     ...run,
     cacheBytes,
@@ -144,8 +152,8 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
       device: native.device,
       isa: native.isa,
       threads: native.threads,
-      pack: place.pack,
-      activations: place.activations,
+      pack: packing.pack,
+      activations: packing.activations,
       kvType: place.kvType,
       sparse: sparse.text,
       maxContextLength: config.maxContext,
@@ -182,7 +190,7 @@ function placeOf(options: LoadOptions) {
   }
   const name: NativeDevice = device === "reference" ? "reference" : "cpu";
   const isa = name === "cpu" ? (process.env.MINICPM_CPU ?? "") : "";
-  return { device: name, threads, kvType: kvType as KvType, isa, ...packingOf(options) };
+  return { device: name, threads, kvType: kvType as KvType, isa };
 }
 
 function freeMemory(device: NativeDevice): number {

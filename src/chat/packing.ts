@@ -1,6 +1,7 @@
 /** What is asked of packed weights, checked against the model, as the native side takes it. */
 import { OptionError, UnsupportedError } from "../errors.ts";
-import type { ModelPlan, PackFormat } from "../native/binding.ts";
+import { packFormats, packGroups } from "../model/packed-model.ts";
+import type { ModelPlan, PackFormat, Packing } from "../native/binding.ts";
 
 export interface PackOptions {
   readonly pack?: PackFormat | undefined;
@@ -8,49 +9,39 @@ export interface PackOptions {
   readonly activations?: "f32" | "int8" | undefined;
 }
 
-export const packFormats: readonly PackFormat[] = ["w8", "w4", "w2"];
-export const packGroups = [32, 64, 128] as const;
-
-/** Columns of packed weights come in such blocks: a group of activations. */
-const blockColumns = 32;
-
 /**
  * The plan's part for packing and activations, with the defaults filled in.
  *
- * @throws OptionError for a value that there is none of, UnsupportedError for int8 activations without packed weights.
+ * @param packed how the model's own matrices are packed, where they are
+ * @throws OptionError for a value that there is none of, or that asks to pack what is packed; UnsupportedError for int8
+ *   activations without packed weights.
  */
-export function packingOf({
-  pack,
-  packGroup = 128,
-  activations = pack === undefined ? "f32" : "int8",
-}: PackOptions): Required<Pick<ModelPlan, "activations">> & Pick<ModelPlan, "pack"> {
+export function packingOf(
+  { pack, packGroup, activations }: PackOptions,
+  packed?: Packing,
+): Required<Pick<ModelPlan, "activations">> & Pick<ModelPlan, "pack"> {
+  if (packed) refuseAgain(packed, { pack, packGroup });
   if (pack !== undefined && !packFormats.includes(pack)) throw choiceError("pack", packFormats, pack);
-  if (!packGroups.includes(packGroup)) throw choiceError("packGroup", packGroups, packGroup);
-  if (activations !== "f32" && activations !== "int8") {
-    throw choiceError("activations", ["f32", "int8"], activations);
+  if (packGroup !== undefined && !packGroups.includes(packGroup)) {
+    throw choiceError("packGroup", packGroups, packGroup);
   }
-  if (pack === undefined) {
-    if (activations === "f32") return { activations };
-    throw new UnsupportedError(
-      'activations "int8"',
-      'It needs packed weights: load with { pack: "w4" } too.',
-    );
-  }
-  return { pack: { format: pack, group: packGroup }, activations };
+  const packing = packed ?? (pack && { format: pack, group: packGroup ?? 128 });
+  const inputs = activations ?? (packing ? "int8" : "f32");
+  if (inputs !== "f32" && inputs !== "int8") throw choiceError("activations", ["f32", "int8"], inputs);
+  if (packing) return { pack: packing, activations: inputs };
+  if (inputs === "f32") return { activations: inputs };
+  throw new UnsupportedError('activations "int8"', 'It needs packed weights: load with { pack: "w4" } too.');
 }
 
-/** @throws UnsupportedError naming the first matrix that cannot be packed. */
-export function checkPackable({ pack, weights }: Pick<ModelPlan, "pack" | "weights">): void {
-  if (!pack) return;
-  for (const [name, { shape }] of Object.entries(weights)) {
-    const columns = shape[1];
-    if (columns !== undefined && columns % blockColumns !== 0) {
-      throw new UnsupportedError(
-        `pack "${pack.format}" of ${name}`,
-        `Its rows have ${columns} numbers, packed ones a multiple of ${blockColumns}: load it without pack.`,
-      );
-    }
-  }
+/** A second rounding on top of the first would cost accuracy and gain nothing. */
+function refuseAgain({ format, group }: Packing, asked: Pick<PackOptions, "pack" | "packGroup">): void {
+  const [option, value] = Object.entries(asked).find(([, each]) => each !== undefined) ?? [];
+  if (option === undefined) return;
+  throw new OptionError(
+    option,
+    `left out: the model is packed already (${format}, groups of ${group})`,
+    value,
+  );
 }
 
 function choiceError(option: string, choices: readonly unknown[], found: unknown): OptionError {

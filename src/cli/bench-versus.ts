@@ -41,7 +41,8 @@ export function addVersusOptions(command: Command): void {
   add(
     new Option(
       "--vs-type <type>",
-      "what matrices become for the other engine (default: f16; a GGUF model's own file as it is)",
+      "what matrices become for the other engine (default: f16, with --pack q8_0 or q4_0; a GGUF model's own file as " +
+        "it is)",
     ).choices(types),
   );
   add(
@@ -75,6 +76,9 @@ export async function benchVersus(
       vsModel && !question.model && !question.shape ? sameSize.get(vsModel.toLowerCase()) : undefined;
     const model = await prepared.model(question.model, question.shape ?? first);
     const otherModel = vsModel === undefined ? undefined : await prepared.modelOrShape(vsModel);
+    if (load.pack === "w2" && vs === "llama.cpp" && !vsType) {
+      prepared.notes.push("No ternary type is written for llama.cpp: its weights have 4 bits, ours 2.");
+    }
     const report = await runVersus({
       model,
       otherModel,

@@ -1,7 +1,7 @@
 /** Flags that several commands share, and what they come to. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { packFormats, packGroups } from "../chat/packing.ts";
 import type { GenerateOptions, LoadOptions } from "../index.ts";
+import { packFormats, packGroups } from "../model/packed-model.ts";
 import { integer, kebabCase, type Setting, SettingError, settings } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -72,7 +72,8 @@ export function packOptions(): Option[] {
   ];
 }
 
-function oneOfNumbers<T extends number>(choices: readonly T[]) {
+/** One of a few numbers, for `guarded`. */
+export function oneOfNumbers<T extends number>(choices: readonly T[]) {
   return (text: string): T => {
     const found = choices.find((choice) => String(choice) === text);
     if (found === undefined) throw new SettingError(`has to be ${choices.join(" or ")}`);

@@ -48,13 +48,14 @@ function addKvType(command: Command): void {
 }
 
 function reportLines(report: ModelReport): string[] {
-  const { config, generationConfig, sparse, sparseConfig, unknownTensors, groups } = report;
+  const { config, generationConfig, sparse, sparseConfig, unknownTensors, groups, packed } = report;
   return [
     ...tableLines([
       ["model", escaped(report.name)],
       ["path", escaped(report.path)],
       ["format", report.format],
       ["parameters", `${formatParameters(report.parameters)}, ${formatBytes(report.bytes)}`],
+      ...(packed ? [["packed", packedText(packed)]] : []),
       ["head", report.tiedHead ? "tied to the embedding" : "its own"],
       ["sparse attention", sparse],
       ...(sparseConfig ? [["  sparse_config", shown(sparseConfig)]] : []),
@@ -83,6 +84,10 @@ function reportLines(report: ModelReport): string[] {
     ),
     ...unknownLines(unknownTensors),
   ];
+}
+
+function packedText({ format, group, source }: NonNullable<ModelReport["packed"]>): string {
+  return `${format} in groups of ${group}, head and embedding w8, from ${escaped(source.name)} (${escaped(source.fingerprint)})`;
 }
 
 function unknownLines(names: readonly string[]): string[] {

@@ -1,5 +1,6 @@
 /** What a model takes at several context lengths, by the native side's own plan. */
 import { type ModelMemory, withTokenizer } from "../chat/model-memory.ts";
+import { packingOf } from "../chat/packing.ts";
 import { AddonNotFoundError } from "../errors.ts";
 import { checkKvType } from "../model/config.ts";
 import type { OpenedModel } from "../model/opened-model.ts";
@@ -16,7 +17,10 @@ export type MemoryTable =
   | { readonly rows: undefined; readonly missing: string };
 
 /** One sequence at 2K, 8K, 32K, ... tokens below the model's maximum, and at the maximum. */
-export function memoryByContext({ path, plan, config, tokenizer }: OpenedModel, kvType: KvType): MemoryTable {
+export function memoryByContext(
+  { path, plan, config, packed, tokenizer }: OpenedModel,
+  kvType: KvType,
+): MemoryTable {
   checkKvType(kvType, config);
   try {
     const native = addon();
@@ -28,6 +32,7 @@ export function memoryByContext({ path, plan, config, tokenizer }: OpenedModel, 
       kvType,
       isa: process.env.MINICPM_CPU ?? "",
       cacheBytes: 0,
+      ...packingOf({}, packed),
     } as const;
     const rows = contextLengths(config.maxContext).map((contextLength) => ({
       contextLength,

@@ -1,5 +1,6 @@
 /** What `inspect` tells of a checkpoint: a plain object whose shape stays, printed or as JSON. */
 import type { OpenedCheckpoint, OpenedModel } from "../model/opened-model.ts";
+import type { PackedModel } from "../model/packed-model.ts";
 import { chooseSparse } from "../model/sparse-rule.ts";
 import { weightBytes, weightElements } from "../model/weight-size.ts";
 import type { WeightPlan } from "../native/binding.ts";
@@ -21,6 +22,8 @@ export interface ModelReport {
   readonly parameters: number;
   readonly tiedHead: boolean;
   readonly bytes: number;
+  /** How the matrices are packed, and what they were made from; null where they are not. */
+  readonly packed: PackedModel | null;
   readonly groups: readonly TensorGroup[];
   readonly unknownTensors: readonly string[];
   /** What runs, for people. */
@@ -45,6 +48,7 @@ export function modelReport(opened: OpenedModel): ModelReport {
     parameters: sum(groups.map(({ parameters }) => parameters)),
     tiedHead,
     bytes: sum(groups.map(({ bytes }) => bytes)),
+    packed: opened.packed ?? null,
     groups,
     unknownTensors,
     sparse: chooseSparse(path, config, "auto").text,

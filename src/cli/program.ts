@@ -6,6 +6,7 @@ import { addChatCommand } from "./chat.ts";
 import { addCompleteCommand } from "./complete.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addInspectCommand } from "./inspect.ts";
+import { addQuantizeCommand } from "./quantize.ts";
 import { addReadCommand } from "./read.ts";
 import { addRunCommand } from "./run.ts";
 import type { Terminal } from "./terminal.ts";
@@ -31,6 +32,7 @@ export function createProgram(terminal: Terminal, version: string): Command {
     addCacheCommand,
     addTokenizeCommand,
     addInspectCommand,
+    addQuantizeCommand,
     addBenchCommand,
   ]) {
     add(program, terminal);

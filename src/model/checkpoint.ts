@@ -1,8 +1,9 @@
 /** The tensors of a checkpoint under our names, each checked against the config: what native code is told to map. */
 import { CheckpointError, UnsupportedError } from "../errors.ts";
-import type { WeightPlan } from "../native/binding.ts";
+import type { PackFormat, Packing, WeightPlan } from "../native/binding.ts";
 import type { ModelConfig } from "./config.ts";
 import { shapeText, type TensorInfo, type TensorSet } from "./tensor-file.ts";
+import { packedColumns, packedLine, packedShape, packingOfWeight } from "./weight-size.ts";
 
 /** How a file format calls our tensors and what it stores. */
 export interface Naming {
@@ -17,6 +18,8 @@ export interface Naming {
   readonly otherTypes?: string;
   /** q and k rows are in interleaved RoPE pairs. */
   readonly interleaved: boolean;
+  /** Matrices are packed like this, as U8. */
+  readonly packing?: Packing;
   /** Tensors that are read elsewhere or carry nothing. */
   readonly known: RegExp;
 }
@@ -55,6 +58,17 @@ export const huggingFaceNaming: Naming = {
   known: /\.rotary_emb\.inv_freq$/,
 };
 
+/** Hugging Face's names of our weights. */
+export function huggingFaceNames(config: ModelConfig, tiedHead: boolean): ReadonlyMap<string, string> {
+  const { outer, layer, inner } = huggingFaceNaming;
+  const names = new Map<string, string>(Object.entries(outer));
+  if (tiedHead) names.delete("head");
+  for (let i = 0; i < config.layers; ++i) {
+    for (const [part, theirs] of Object.entries(inner)) names.set(`layers.${i}.${part}`, layer(i) + theirs);
+  }
+  return names;
+}
+
 const vectorTypes: readonly WeightPlan["dtype"][] = ["F32", "F16", "BF16"];
 
 /**
@@ -69,21 +83,24 @@ export function mapTensors(config: ModelConfig, set: TensorSet, naming: Naming):
 
   const take = (ours: string, theirs: string, shape: readonly number[], interleavedHeads?: number) => {
     const tensor = set.tensors.get(theirs);
+    const packing = naming.packing && shape.length === 2 ? packingOfWeight(ours, naming.packing) : undefined;
     const types = shape.length === 1 ? vectorTypes : naming.matrixTypes;
     if (!tensor)
       throw new CheckpointError(
         set.path,
         theirs,
-        `${types.join(" or ")} ${shapeText(shape)}`,
+        `${packing ? packing.format : types.join(" or ")} ${shapeText(shape)}`,
         "no such tensor",
       );
-    const dtype = checkTensor(tensor, types, shape, naming.otherTypes);
+    const stored = packing
+      ? checkPacked(tensor, shape, packing)
+      : { dtype: checkTensor(tensor, types, shape, naming.otherTypes) };
     used.add(theirs);
     const { offset, file } = tensor;
     weights[ours] = {
       file: files.get(file) ?? 0,
       offset,
-      dtype,
+      ...stored,
       shape,
       ...(interleavedHeads && { interleavedHeads }),
     };
@@ -148,4 +165,23 @@ function checkTensor(
     throw new CheckpointError(file, name, `an offset that is a multiple of ${alignment}`, String(offset));
   }
   return known;
+}
+
+/** A packed matrix is U8 `[tiles, bytes of a tile]`, where the CPU can read it as it lies. */
+function checkPacked(
+  { file, name, dtype, shape: found, offset }: TensorInfo,
+  shape: readonly number[],
+  packing: Packing,
+): Pick<WeightPlan, "dtype" | "group"> {
+  const columns = shape[1] ?? 0;
+  if (columns % packedColumns !== 0) {
+    throw new CheckpointError(file, name, `rows of a multiple of ${packedColumns} numbers`, String(columns));
+  }
+  const expected = `U8 ${shapeText(packedShape(shape, packing))} (${packing.format} ${shapeText(shape)})`;
+  const type = `${dtype} ${shapeText(found)}`;
+  if (!expected.startsWith(`${type} `)) throw new CheckpointError(file, name, expected, type);
+  if (offset % packedLine !== 0) {
+    throw new CheckpointError(file, name, `an offset that is a multiple of ${packedLine}`, String(offset));
+  }
+  return { dtype: packing.format.toUpperCase() as Uppercase<PackFormat>, group: packing.group };
 }

@@ -9,6 +9,7 @@ import type { ModelLocation } from "./find-model.ts";
 import { parseGenerationConfig, parseHuggingFaceConfig } from "./huggingface-config.ts";
 import { Fields, isObject, readJson } from "./json-fields.ts";
 import type { ModelReader, OpenedText } from "./opened-model.ts";
+import { readPackedMetadata } from "./packed-model.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
@@ -20,10 +21,12 @@ export function openFolder(location: ModelLocation): ModelReader {
   const folder = location.path;
   const config = parseHuggingFaceConfig(join(folder, "config.json"), requiredJson(folder, "config.json"));
   const set = openSafetensors(folder);
-  const { weights, tiedHead, unknownTensors } = mapTensors(config, set, huggingFaceNaming);
+  const packed = readPackedMetadata(set.path, set.metadata);
+  const naming = packed ? { ...huggingFaceNaming, packing: packed } : huggingFaceNaming;
+  const { weights, tiedHead, unknownTensors } = mapTensors(config, set, naming);
   const plan = { config: nativeConfig(config), files: set.files, weights };
   return {
-    checkpoint: { ...location, config, plan, tiedHead, unknownTensors },
+    checkpoint: { ...location, config, plan, ...(packed && { packed }), tiedHead, unknownTensors },
     readText: () => readText(folder, config, [set.path, ...set.files.map(({ path }) => path)]),
   };
 }

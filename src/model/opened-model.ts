@@ -3,6 +3,7 @@ import type { ModelPlan } from "../native/binding.ts";
 import type { ModelConfig } from "./config.ts";
 import type { ModelLocation } from "./find-model.ts";
 import type { GenerationConfig } from "./huggingface-config.ts";
+import type { PackedModel } from "./packed-model.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** The numbers and weights of a model, without its tokenizer. */
@@ -10,6 +11,8 @@ export interface OpenedCheckpoint extends ModelLocation {
   readonly config: ModelConfig;
   /** Spread into a `ModelPlan` beside device, threads, kvType and isa. */
   readonly plan: Pick<ModelPlan, "config" | "files" | "weights">;
+  /** The matrices are packed in the files, like this; absent: they are not. */
+  readonly packed?: PackedModel;
   /** The head is the embedding. */
   readonly tiedHead: boolean;
   /** Tensors in the files that the model has no use for. */

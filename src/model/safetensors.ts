@@ -20,6 +20,11 @@ const elementBytes: ReadonlyMap<unknown, number> = new Map([
   ...["BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0"].map((dtype) => [dtype, 1] as const),
 ]);
 
+export interface SafetensorsSet extends TensorSet {
+  /** `__metadata__` of a file that is the only one, unchecked. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
 /** Whether a folder holds safetensors, as one file or in shards. */
 export function hasSafetensors(folder: string): boolean {
   return ["model.safetensors", "model.safetensors.index.json"].some((name) => existsSync(join(folder, name)));
@@ -31,11 +36,12 @@ export function hasSafetensors(folder: string): boolean {
  * @throws CheckpointError naming file, tensor, expected and found: a shard that is missing or cut short, a tensor that
  *   the index promises and the shard lacks, any header that does not describe its file.
  */
-export function openSafetensors(folder: string): TensorSet {
+export function openSafetensors(folder: string): SafetensorsSet {
   const indexPath = join(folder, "model.safetensors.index.json");
   if (!existsSync(indexPath)) {
     const path = join(folder, "model.safetensors");
-    return gather(path, [path]);
+    const { __metadata__: metadata } = withFile(path, readHeader).header;
+    return { ...gather(path, [path]), ...(isObject(metadata) && { metadata }) };
   }
 
   const weightMap = withFile(indexPath, readIndex);
@@ -79,6 +85,18 @@ export function readIndex(source: ByteSource): ReadonlyMap<string, string> {
  * @throws CheckpointError
  */
 export function readSafetensors(source: ByteSource): TensorInfo[] {
+  const { header, dataStart } = readHeader(source);
+  const tensors = Object.entries(header)
+    .filter(([name]) => name !== "__metadata__")
+    .map(([name, entry]) => readEntry(source.path, name, entry, dataStart));
+  return checkLayout(source, dataStart, tensors);
+}
+
+/** The JSON, and where the bytes behind it begin. */
+function readHeader(source: ByteSource): {
+  readonly header: Readonly<Record<string, unknown>>;
+  readonly dataStart: number;
+} {
   const { path } = source;
   if (source.size < 8)
     throw new CheckpointError(path, "", "8 bytes of header length", `${source.size} bytes`);
@@ -94,12 +112,7 @@ export function readSafetensors(source: ByteSource): TensorInfo[] {
   }
   const header = parseJson(source.read(8, Number(headerBytes)).toString("utf8"), path);
   if (!isObject(header)) throw new CheckpointError(path, "", "a JSON object as header", shown(header));
-
-  const dataStart = 8 + Number(headerBytes);
-  const tensors = Object.entries(header)
-    .filter(([name]) => name !== "__metadata__")
-    .map(([name, entry]) => readEntry(path, name, entry, dataStart));
-  return checkLayout(source, dataStart, tensors);
+  return { header, dataStart: 8 + Number(headerBytes) };
 }
 
 function readEntry(file: string, name: string, entry: unknown, dataStart: number): TensorInfo {

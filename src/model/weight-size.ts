@@ -1,8 +1,16 @@
 /** How large a weight is: in numbers, and in bytes of its file. */
 import type { Packing, WeightPlan } from "../native/binding.ts";
 
+/** Types of packed matrices, with what they are packed as. */
+const packedTypes = { W8: "w8", W4: "w4", W2: "w2" } as const;
+
+type PackedType = keyof typeof packedTypes;
+
+/** Types whose numbers lie row by row. */
+export type PlainType = Exclude<WeightPlan["dtype"], PackedType>;
+
 /** [elements, bytes] of one storage unit. */
-const units: Record<WeightPlan["dtype"], readonly [elements: number, bytes: number]> = {
+const units: Record<PlainType, readonly [elements: number, bytes: number]> = {
   F32: [1, 4],
   F16: [1, 2],
   BF16: [1, 2],
@@ -15,15 +23,43 @@ export function weightElements({ shape }: Pick<WeightPlan, "shape">): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
-export function weightBytes(weight: Pick<WeightPlan, "dtype" | "shape">): number {
-  const [elements, bytes] = units[weight.dtype];
-  return (weightElements(weight) / elements) * bytes;
+export function weightBytes({ dtype, shape, group = 128 }: Omit<WeightPlan, "file" | "offset">): number {
+  if (isPackedType(dtype)) return packedBytes(shape, { format: packedTypes[dtype], group });
+  const [elements, bytes] = units[dtype];
+  return (weightElements({ shape }) / elements) * bytes;
+}
+
+export function isPackedType(dtype: WeightPlan["dtype"]): dtype is PackedType {
+  return dtype in packedTypes;
 }
 
 const packedBits = { w8: 8, w4: 4, w2: 2 } as const;
 
-/** Bytes of a matrix packed, by kernels/packed.h: rows in tiles of 16, scales of a tile in lines of 64 bytes. */
-export function packedBytes([rows = 0, columns = 0]: readonly number[], { format, group }: Packing): number {
-  const scales = Math.ceil((Math.ceil(columns / group) * 16 * 2) / 64) * 64;
-  return Math.ceil(rows / 16) * (scales + (16 * columns * packedBits[format]) / 8);
+/** Columns of packed matrices are a multiple of this: a group of activations. */
+export const packedColumns = 32;
+
+/** Packed matrices begin at a multiple of this, bytes, and are a multiple of it long. */
+export const packedLine = 64;
+
+/** Rows of a packed matrix come in tiles of so many; the last is filled up. */
+export const packedRows = 16;
+
+/** Bytes of a matrix packed. */
+export function packedBytes(shape: readonly number[], packing: Packing): number {
+  const [tiles, tileBytes] = packedShape(shape, packing);
+  return tiles * tileBytes;
+}
+
+/** A matrix packed, by kernels/packed.h: its tiles, and the bytes of each, whose scales fill lines of 64 bytes. */
+export function packedShape(
+  [rows = 0, columns = 0]: readonly number[],
+  { format, group }: Packing,
+): readonly [tiles: number, tileBytes: number] {
+  const scales = Math.ceil((Math.ceil(columns / group) * packedRows * 2) / 64) * 64;
+  return [Math.ceil(rows / packedRows), scales + (packedRows * columns * packedBits[format]) / 8];
+}
+
+/** How our matrix `name` is packed: head and embedding are w8 whatever the layers are. */
+export function packingOfWeight(name: string, { format, group }: Packing): Packing {
+  return { format: name === "head" || name === "embed" ? "w8" : format, group };
 }

@@ -13,7 +13,9 @@ export interface WeightPlan {
   readonly file: number;
   /** Bytes from the start of the file. */
   readonly offset: number;
-  readonly dtype: "F32" | "F16" | "BF16" | "Q8_0" | "Q4_0" | "Q4_1";
+  readonly dtype: "F32" | "F16" | "BF16" | "Q8_0" | "Q4_0" | "Q4_1" | Uppercase<PackFormat>;
+  /** Columns that share a scale; of W8, W4 and W2, which are packed (kernels/packed.h) and used as they lie. */
+  readonly group?: Packing["group"];
   /** `[out, in]` for matrices, `[length]` for vectors. */
   readonly shape: readonly number[];
   /**
@@ -78,7 +80,7 @@ export type KvType = "f32" | "f16" | "int8";
 /** Weights as integers with a scale for each group: 8 or 4 bits, or 2 for ternary ones (kernels/packed.h). */
 export type PackFormat = "w8" | "w4" | "w2";
 
-/** How matrices are rounded while they are loaded. Head and embedding are w8 whatever the format. */
+/** How matrices are rounded: while they are loaded, or before, in a packed folder. Head and embedding are w8 whatever the format. */
 export interface Packing {
   readonly format: PackFormat;
   /** Columns that share a scale. Every matrix has a multiple of 32 columns. */
@@ -100,7 +102,7 @@ export interface ModelPlan {
   readonly kvType: KvType;
   /** Instruction set to force (MINICPM_CPU), or "" for the best. */
   readonly isa: string;
-  /** Absent: weights stay as the files have them. */
+  /** What matrices become at load that are not packed in the files; absent: they stay as the files have them. */
   readonly pack?: Packing;
   /** What packed weights are multiplied with; "int8" is in groups of 32 (kernels/quantize_rows.h). Absent: "f32". */
   readonly activations?: "f32" | "int8";
@@ -294,6 +296,8 @@ export interface NativeAddon {
     weight: WeightPlan,
     options: Packing & { readonly firstRow: number; readonly rows: number; readonly threads: number },
   ): Promise<Uint8Array>;
+  /** kPackedLayout of kernels/packed.h: counts up when the bytes of packed matrices lie in another way. */
+  readonly packedLayout: number;
   /** Measures the machine, off the JavaScript thread, while nothing else should run. */
   probe(options: ProbeOptions): Promise<MachineLimits>;
   /** Bytes held by native code in this process: allocated and mapped. */

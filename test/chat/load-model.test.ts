@@ -1,5 +1,6 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { type LoadOptions, type LoadProgress, loadModel } from "../../src/chat/load-model.ts";
+import { packedLayout } from "../../src/model/packed-model.ts";
 import type { DeviceInfo, MemoryPlan, ModelPlan, NativeAddon } from "../../src/native/binding.ts";
 import { nativeError, ScriptedModel } from "../engine/scripted.ts";
 
@@ -40,6 +41,8 @@ class ScriptedAddon implements NativeAddon {
     this.models.push(model);
     return model;
   }
+
+  readonly packedLayout = packedLayout;
 
   packWeight() {
     return Promise.resolve(new Uint8Array());

@@ -41,6 +41,19 @@ testBoth("--vs llama.cpp compares on the same weights and leaves nothing behind"
   expect(readdirSync(join(cache, "minicpm/shapes"))).toEqual([]);
 });
 
+testBoth("--pack puts packed weights beside llama.cpp's type of as many bits", async () => {
+  const words = ["bench", nano, ...small, "--pack", "w4", "--vs", "llama.cpp", "-o", "json"];
+  const { code, out, err } = await minicpm(words, { env });
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  const { rows } = JSON.parse(out);
+  expect(rows.map(({ name }: { name: string }) => name)).toEqual(["pp16", "tg4"]);
+  for (const row of rows) {
+    expect(row.ours_is).toMatch(/^nano w4 g128 a8 in minicpm/);
+    expect(row.theirs_is).toMatch(/^nano Q4_0, head Q6_K in llama\.cpp/);
+    expect(row.ours).toBeGreaterThan(0);
+  }
+});
+
 const onnxRuntime = join(root, "bench/peers/node_modules/onnxruntime-node");
 const installed = "npm install --prefix bench/peers --ignore-scripts --no-save onnxruntime-node";
 

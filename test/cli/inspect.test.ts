@@ -24,6 +24,7 @@ test("--json has a stable shape whose groups add up", async () => {
     "kvType",
     "memory",
     "name",
+    "packed",
     "parameters",
     "path",
     "sparse",

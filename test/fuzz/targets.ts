@@ -8,8 +8,9 @@ import { readGguf } from "../../src/model/gguf.ts";
 import { parseGgufConfig } from "../../src/model/gguf-config.ts";
 import { ggufTokenizer } from "../../src/model/gguf-tokenizer.ts";
 import { parseGenerationConfig, parseHuggingFaceConfig } from "../../src/model/huggingface-config.ts";
-import { readJson } from "../../src/model/json-fields.ts";
+import { isObject, readJson } from "../../src/model/json-fields.ts";
 import { openCheckpoint } from "../../src/model/load.ts";
+import { packedMetadata, readPackedMetadata } from "../../src/model/packed-model.ts";
 import { readIndex, readSafetensors } from "../../src/model/safetensors.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
 import type { Target } from "./fuzzer.ts";
@@ -84,6 +85,16 @@ export const targets: readonly Target[] = [
       ),
     ],
     parse: (bytes) => readSafetensors(inMemory(file, bytes)),
+  },
+  {
+    name: "packed",
+    seeds: [
+      json(packedMetadata({ format: "w4", group: 128, source: { name: "nano", fingerprint: "0123abcd" } })),
+    ],
+    parse: (bytes) => {
+      const metadata = readJson(inMemory(file, bytes));
+      return isObject(metadata) ? readPackedMetadata(file, metadata) : undefined;
+    },
   },
   {
     name: "index",

@@ -189,6 +189,36 @@ TEST("quantized and interleaved matrices are packed as what they load as") {
   }
 }
 
+TEST("a matrix that is packed in its file is used where it lies, and nothing is packed again") {
+  Random random(3);
+  Array x(20, 96);
+  x.fill(random, -1, 1);
+  PackedArray expected(DType::w2, 64, x);
+  std::vector<std::byte> content(64);
+  append(content, expected.bytes().data(), expected.bytes().size());
+  const TemporaryFile file(content);
+  const WeightFile files[] = {{file.path(), content.size()}};
+  const WeightSource source{
+      .name = "w", .offset = 64, .type = StoredType::w2, .rows = 20, .columns = 96, .group = 64};
+  int64_t told = 0;
+  const auto progress = [&](int64_t done, int64_t total) {
+    told = done;
+    return done <= total;
+  };
+  const Weights weights(files, std::span(&source, 1), progress, {DType::w2, 64});
+  CHECK(told == static_cast<int64_t>(expected.bytes().size()));
+  CHECK(std::memcmp(weights.at("w").data, expected.bytes().data(), expected.bytes().size()) == 0);
+  CHECK(os::mapped_bytes() == static_cast<int64_t>(content.size()));
+  const WeightBytes plan = plan_weights(files, std::span(&source, 1), {DType::w2, 64});
+  CHECK(plan.mapped == static_cast<int64_t>(content.size()) && plan.converted == 0);
+
+  WeightSource wrong = source;
+  wrong.offset = 32;
+  CHECK_THROWS(ErrorCode::kCheckpoint, Weights(files, std::span(&wrong, 1), nullptr));
+  wrong.offset = 128;
+  CHECK_THROWS(ErrorCode::kCheckpoint, Weights(files, std::span(&wrong, 1), nullptr));
+}
+
 TEST("a matrix whose columns are no multiple of 32 is not packed, and loading can be stopped") {
   std::vector<std::byte> content(4 * 48 * 64);
   const TemporaryFile file(content);
