@@ -19,6 +19,9 @@ SMALL_TALK = [
         [
             "Hello!",
             "Hi",
+            "hi",
+            "hello",
+            "hey",
             "Hey there",
             "Good morning",
             "Hi there!",
@@ -269,9 +272,9 @@ SHORT_FORMS = {"What is ": "What's ", "Who is ": "Who's ", "How do ": "How would
 def casual(r, text):
     """As people type it: in lower case, without the question mark, with a phrase before it, shortened."""
     x = r.random()
-    if x < 0.1:
+    if x < 0.16:
         return text.lower()
-    if x < 0.2:
+    if x < 0.22:
         return text.rstrip("?.!")
     if x < 0.27:
         return text[0].lower() + text[1:]

@@ -37,11 +37,11 @@ def short_needle_example(r, pools):
 
 # of the examples; one with tools has six times the tokens of one with facts
 SHARES = {
-    tool_example: 0.3,
-    facts_example: 0.3,
-    chat_example: 0.13,
-    short_needle_example: 0.07,
-    json_example: 0.09,
+    tool_example: 0.24,
+    facts_example: 0.34,
+    chat_example: 0.17,
+    short_needle_example: 0.06,
+    json_example: 0.08,
     story_example: 0.03,
     copy_example: 0.08,
 }
