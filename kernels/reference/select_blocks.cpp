@@ -25,8 +25,9 @@ void select_blocks(const SelectBlocks& op) {
       const float* scores = op.scores.as<float>() + row * op.scores.columns;
       std::vector<int64_t> candidates(static_cast<size_t>(end - op.rule.init_blocks));
       std::iota(candidates.begin(), candidates.end(), op.rule.init_blocks);
-      std::ranges::stable_sort(candidates,
-                               [&](int64_t a, int64_t b) { return scores[a] > scores[b]; });
+      std::ranges::sort(candidates, [&](int64_t a, int64_t b) {
+        return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
+      });
       const auto chosen = std::min(candidates.size(), static_cast<size_t>(op.rule.chosen()));
       for (size_t i = 0; i < chosen; i++) select(candidates[i]);
     }
