@@ -13,8 +13,8 @@ void expect(const char* op, const KvLayout& layout, int layer) {
   expect(op, layout.kv_heads > 0, "the KV layout should have at least one head");
   expect(op, layout.head_dim > 0 && layout.head_dim % 8 == 0,
          "head_dim should be a positive multiple of 8");
-  expect(op, !is_int8 || layout.head_dim % 32 == 0,
-         "head_dim should be a multiple of 32 for int8 keys and values");
+  expect(op, !is_int8 || (layout.head_dim % 32 == 0 && layout.head_dim <= kMostInt8HeadDim),
+         "head_dim should be a multiple of 32 and at most 2048 for int8 keys and values");
   if (layer < 0 || layer >= layout.layers) {
     throw Error(ErrorCode::kShape, std::string(op) + ": layer should be in [0, " +
                                        std::to_string(layout.layers) + "), is " +

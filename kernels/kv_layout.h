@@ -31,6 +31,7 @@ namespace minicpm {
 
 constexpr int kBlockTokens = 64;
 constexpr int kTileKeys = 16;
+constexpr int kMostInt8HeadDim = 2048;
 constexpr int kPooledKeys = 32;  // of a fine pooled key; a coarse one has two blocks
 constexpr int kPoolStride = 16;
 constexpr int kBlockWindows = kBlockTokens / kPoolStride;  // fine pooled keys of a block
@@ -107,6 +108,11 @@ struct Segment {
   int position = 0;                    // of the first row in its sequence
   std::byte* const* blocks = nullptr;  // the sequence's KV blocks; position p is in blocks[p / 64]
 };
+
+/// Blocks that hold `tokens`.
+constexpr int64_t blocks_for(int64_t tokens) {
+  return (tokens + kBlockTokens - 1) / kBlockTokens;
+}
 
 /// Throws Error{kShape} unless `layout` is one that kernels can read and has that layer.
 void expect(const char* op, const KvLayout& layout, int layer);

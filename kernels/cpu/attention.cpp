@@ -9,7 +9,7 @@
 #include "kernels/attention.h"
 
 #include "kernels/cpu/attention_int8.h"
-#include "kernels/cpu/attention_tile.h"
+#include "kernels/cpu/attention_units.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/table.h"
 
@@ -17,100 +17,7 @@ namespace minicpm::ISA {
 
 namespace {
 
-constexpr int kTileTokens = 8;
 constexpr int kBlocksAnItem = 4;  // of the split path
-
-/// What all units of one run have in common.
-struct Shape {
-  int group, dim, stride;
-  int rows;         // at most, in one unit
-  int units;        // of all segments
-  int most_blocks;  // that a unit may go through
-
-  /// Floats of [rows][stride], and of one number a row.
-  int64_t matrix() const { return int64_t{rows} * stride; }
-};
-
-struct Unit {
-  const Segment* segment;
-  int token;   // first of the segment's
-  int tokens;  // 1 to 8
-  int kv_head;
-
-  /// Blocks that its last token sees.
-  int seen_blocks() const { return (segment->position + token + tokens - 1) / kBlockTokens + 1; }
-
-  /// Its token `t` as a row of BlockMasks.
-  int64_t mask_row(const Attention& op, int t) const {
-    return int64_t{segment->row + token + t} * op.layout.kv_heads + kv_head;
-  }
-};
-
-/// The blocks that a unit goes through, in order.
-struct Blocks {
-  const int32_t* selected;  // null: all of them
-  int count;
-
-  int operator[](int i) const { return selected ? selected[i] : i; }
-};
-
-/// `memory` has room for seen_blocks() numbers; it is not used where all are selected.
-Blocks blocks_of(const Attention& op, const Unit& unit, int32_t* memory) {
-  const int seen = unit.seen_blocks();
-  if (op.selected.words == nullptr) return {nullptr, seen};
-  int count = 0;
-  for (int first = 0; first < seen; first += 64) {
-    uint64_t any = 0;
-    for (int t = 0; t < unit.tokens; t++) {
-      any |= op.selected.words[unit.mask_row(op, t) * op.selected.stride + first / 64];
-    }
-    for (; any != 0; any &= any - 1) memory[count++] = first + __builtin_ctzll(any);
-  }
-  return {memory, count};
-}
-
-/// Calls f(rows) for each run of the unit's tokens that attend to `block`.
-template <typename F>
-void for_attending(const Attention& op, const Unit& unit, const Tile& tile, int block, F f) {
-  const int first = first_seeing(tile, block);
-  if (op.selected.words == nullptr) return f(Rows{first, tile.rows});
-  for (int t = first / tile.group; t < unit.tokens; t++) {
-    if (!op.selected.has(unit.mask_row(op, t), block)) continue;
-    const int begin = t;
-    while (t + 1 < unit.tokens && op.selected.has(unit.mask_row(op, t + 1), block)) t++;
-    f(Rows{begin * tile.group, (t + 1) * tile.group});
-  }
-}
-
-int units_of(const Segment& segment, int kv_heads) {
-  return (segment.count + kTileTokens - 1) / kTileTokens * kv_heads;
-}
-
-Shape shape_of(const Attention& op) {
-  Shape shape{};
-  shape.dim = op.layout.head_dim;
-  shape.stride = (shape.dim + kLanes - 1) / kLanes * kLanes;
-  shape.group = static_cast<int>(op.q.columns) / shape.dim / op.layout.kv_heads;
-  int tokens = 0;
-  for (size_t s = 0; s < op.segments.size(); s++) {
-    const Segment& segment = op.segments[s];
-    shape.units += units_of(segment, op.layout.kv_heads);
-    if (segment.count > tokens) tokens = segment.count;
-    const int blocks = (segment.position + segment.count - 1) / kBlockTokens + 1;
-    if (segment.count > 0 && blocks > shape.most_blocks) shape.most_blocks = blocks;
-  }
-  shape.rows = (tokens < kTileTokens ? tokens : kTileTokens) * shape.group;
-  return shape;
-}
-
-Unit find_unit(const Attention& op, int index) {
-  const Segment* segment = op.segments.data();
-  const int kv_heads = op.layout.kv_heads;
-  for (; index >= units_of(*segment, kv_heads); segment++) index -= units_of(*segment, kv_heads);
-  const int token = index / kv_heads * kTileTokens;
-  const int left = segment->count - token;
-  return {segment, token, left < kTileTokens ? left : kTileTokens, index % kv_heads};
-}
 
 /// A partial result in memory of matrix() + 2 rows floats.
 Partial partial_at(const Shape& shape, float* memory) {
@@ -121,11 +28,18 @@ int64_t partial_floats(const Shape& shape) {
   return shape.matrix() + 2 * shape.rows;
 }
 
+/// Memory of a unit's list of blocks and its length, rounded up so that it seldom grows with a
+/// sequence.
+int64_t list_floats(const Shape& shape) {
+  constexpr int64_t kStep = 1024;
+  return (shape.most_blocks + kStep) / kStep * kStep;
+}
+
 /// Scratch of a thread that takes whole units: queries, weights, the state, one partial result and
-/// the list of blocks, rounded up so that it seldom grows with a sequence.
+/// the list of blocks.
 int64_t whole_floats(const Shape& shape) {
-  const int64_t list = (shape.most_blocks + 1024) / 1024 * 1024;
-  return shape.matrix() + shape.rows * kBlockTokens + 2 * partial_floats(shape) + list;
+  return shape.matrix() + shape.rows * kBlockTokens + 2 * partial_floats(shape) +
+         list_floats(shape);
 }
 
 /// Items of one unit in a round of the split path.
@@ -137,8 +51,7 @@ int pieces_of(const Shape& shape, const Workers& workers) {
 /// the list of blocks.
 int64_t split_floats(const Shape& shape, const Workers& workers) {
   const int64_t round = pieces_of(shape, workers) * kBlocksAnItem;
-  const int64_t list = (shape.most_blocks + 1024) / 1024 * 1024;
-  return shape.matrix() + (1 + round) * partial_floats(shape) + list;
+  return shape.matrix() + (1 + round) * partial_floats(shape) + list_floats(shape);
 }
 
 /// The unit's rows in q (or y): [token][group][dim], tokens q.columns apart.
@@ -190,6 +103,11 @@ void write_result(const Attention& op, const Unit& unit, const Shape& shape, con
   }
 }
 
+template <typename T>
+Stream<T> stream_of(const std::byte* now, const std::byte* next) {
+  return {reinterpret_cast<const T*>(now), reinterpret_cast<const T*>(next)};
+}
+
 /// What one block adds to some rows of a unit, with the next one that the unit goes through.
 template <typename T>
 void attend(const Attention& op, const Unit& unit, const Tile& tile, int block, int next, Rows rows,
@@ -198,16 +116,15 @@ void attend(const Attention& op, const Unit& unit, const Tile& tile, int block, 
   const size_t v = op.layout.v_offset(op.layer, unit.kv_head);
   const std::byte* const here = unit.segment->blocks[block];
   const std::byte* const there = unit.segment->blocks[next];
-  const auto numbers = [](const std::byte* memory) { return reinterpret_cast<const T*>(memory); };
   if constexpr (sizeof(T) == 1) {
-    const auto* scales =
-        reinterpret_cast<const float*>(here + op.layout.scales_offset(op.layer, unit.kv_head));
-    attend_block_int8(tile, block, {numbers(here + k), numbers(there + k), scales},
-                      {numbers(here + v), numbers(there + v), scales + kBlockTokens}, rows,
-                      partial);
+    attend_int8(
+        tile, block, stream_of<unsigned char>(here + k, there + k),
+        stream_of<T>(here + v, there + v),
+        reinterpret_cast<const float*>(here + op.layout.scales_offset(op.layer, unit.kv_head)),
+        rows, partial);
   } else {
-    attend_block(tile, block, Stream<T>{numbers(here + k), numbers(there + k)},
-                 Stream<T>{numbers(here + v), numbers(there + v)}, rows, partial);
+    attend_floats(tile, block, stream_of<T>(here + k, there + k), stream_of<T>(here + v, there + v),
+                  rows, partial);
   }
 }
 
@@ -326,7 +243,7 @@ void attention(const Attention& op, Workers& workers) {
   if (op.layout.dtype == DType::f32) {
     attention_as<float>(op, workers);
   } else if (op.layout.dtype == DType::i8) {
-    attention_as<unsigned char>(op, workers);
+    attention_as<int8_t>(op, workers);
   } else {
     attention_as<F16>(op, workers);
   }

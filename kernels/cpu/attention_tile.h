@@ -47,6 +47,9 @@ template <typename T>
 struct Stream {
   const T* now;
   const T* next;
+
+  /// Itself, or without a next block to prefetch.
+  Stream if_ahead(bool ahead) const { return {now, ahead ? next : now}; }
 };
 
 /// Numbers of T in one line of memory.
@@ -169,30 +172,46 @@ struct Rows {
   int first, last;
 };
 
-/// The partial results of block `block`, whose keys and values are given, for some rows that all
-/// see a key of it.
-template <typename T>
-void attend_block(const Tile& tile, int block, Stream<T> keys, Stream<T> values, Rows rows,
-                  const Partial& partial) {
+/// The partial results of block `block` for some rows that all see a key of it, whatever its keys
+/// and values are stored as. In this order, with `ahead` where the next block is to be prefetched
+/// (the first rows do that, the others have it behind them):
+///   score<R>(row, key_tiles, ahead)  the scores of R rows for the first 16 key_tiles keys
+///   finish(weights)                  once a row's scores have become exponentials
+///   weigh<R>(row, keys, ahead)       the weighted sums of values of R rows
+template <typename Score, typename Finish, typename Weigh>
+inline void attend_block(const Tile& tile, int block, Rows rows, const Partial& partial,
+                         Score score, Finish finish, Weigh weigh) {
   const auto seen_by = [&](int row) {
     const int seen = tile.position + row / tile.group + 1 - block * kBlockTokens;
     return seen < kBlockTokens ? seen : kBlockTokens;
   };
-  // The first rows prefetch, the others have it behind them.
-  const auto stream = [&](int row, Stream<T> given) {
-    return Stream<T>{given.now, row == rows.first ? given.next : given.now};
-  };
   const int key_tiles = (seen_by(rows.last - 1) + kTileKeys - 1) / kTileKeys;
   on_row_tiles<kRowsAtOnce>(rows.first, rows.last, [&]<int R>(int row) {
-    score_rows<T, R>(tile, row, stream(row, keys), key_tiles);
+    score.template operator()<R>(row, key_tiles, row == rows.first);
   });
   for (int row = rows.first; row < rows.last; row++) {
-    exponentiate(tile.weights + row * kBlockTokens, seen_by(row), partial.largest + row,
-                 partial.sums + row);
+    float* weights = tile.weights + row * kBlockTokens;
+    exponentiate(weights, seen_by(row), partial.largest + row, partial.sums + row);
+    finish(weights);
   }
   on_row_tiles<kRowsAtOnce>(rows.first, rows.last, [&]<int R>(int row) {
-    weigh_rows<T, R>(tile, row, stream(row, values), key_tiles * kTileKeys, partial.values);
+    weigh.template operator()<R>(row, key_tiles * kTileKeys, row == rows.first);
   });
+}
+
+/// A block's keys (or values) of T, float ones, and the next block's.
+template <typename T>
+void attend_floats(const Tile& tile, int block, Stream<T> keys, Stream<T> values, Rows rows,
+                   const Partial& partial) {
+  attend_block(
+      tile, block, rows, partial,
+      [&]<int R>(int row, int key_tiles, bool ahead) {
+        score_rows<T, R>(tile, row, keys.if_ahead(ahead), key_tiles);
+      },
+      [](float*) {},
+      [&]<int R>(int row, int count, bool ahead) {
+        weigh_rows<T, R>(tile, row, values.if_ahead(ahead), count, partial.values);
+      });
 }
 
 /// state = state and then partial, for some rows.

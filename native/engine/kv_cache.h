@@ -74,8 +74,4 @@ class KvCache {
   int64_t offered_ = 0;               // full blocks that the directory has taken
 };
 
-inline int64_t blocks_for(int64_t tokens) {
-  return (tokens + kBlockTokens - 1) / kBlockTokens;
-}
-
 }  // namespace minicpm

@@ -71,10 +71,6 @@ int64_t MiniCpm4::activation_bytes(const Config& config, DType activations) {
 
 namespace {
 
-int64_t blocks_of(int64_t tokens) {
-  return (tokens + kBlockTokens - 1) / kBlockTokens;
-}
-
 int64_t mask_words(int64_t blocks) {
   return (blocks + 63) / 64;
 }
@@ -83,16 +79,16 @@ int64_t mask_words(int64_t blocks) {
 
 int64_t MiniCpm4::selection_bytes(const Config& config, int64_t capacity) {
   if (!config.sparse) return 0;
-  const int64_t blocks = blocks_of(capacity);
+  const int64_t blocks = blocks_for(capacity);
   const auto row = static_cast<int64_t>(sizeof(float)) * blocks +
                    static_cast<int64_t>(sizeof(uint64_t)) * mask_words(blocks);
   return int64_t{kMaxRows} * config.kv_heads * row;
 }
 
 void MiniCpm4::reserve(int64_t capacity) {
-  if (blocks_of(capacity) <= most_blocks_) return;
+  if (blocks_for(capacity) <= most_blocks_) return;
   selection_ = backend_.allocate(static_cast<size_t>(selection_bytes(config_, capacity)));
-  most_blocks_ = blocks_of(capacity);
+  most_blocks_ = blocks_for(capacity);
 }
 
 template <typename Op>
