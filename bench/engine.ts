@@ -15,6 +15,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
+import { setTimeout } from "node:timers/promises";
 import { type BenchModel, loadBenchModel } from "../src/bench/bench-model.ts";
 import { seededPrompt } from "../src/bench/seeded-checkpoint.ts";
 import { findShape, writeShape } from "../src/bench/shape.ts";
@@ -61,20 +62,26 @@ async function decodeSpeed(model: BenchModel, sequences: number, count: number):
   return (sequences * count) / seconds;
 }
 
-async function batchGate(model: BenchModel): Promise<Gate> {
-  const one: number[] = [];
-  const eight: number[] = [];
+/** Two ways measured in turns: the second's median must be at least `bound` times the first's. */
+async function ratioGate(
+  name: string,
+  bound: number,
+  ways: readonly [first: [string, () => Promise<number>], second: [string, () => Promise<number>]],
+): Promise<Gate> {
+  const speeds = ways.map(() => [] as number[]);
   for (let round = 0; round < rounds; ++round) {
-    one.push(await decodeSpeed(model, 1, 32));
-    eight.push(await decodeSpeed(model, 8, 32));
+    for (const [index, [, speed]] of ways.entries()) speeds[index]?.push(await speed());
   }
-  return {
-    name: "batch",
-    value: median(eight) / median(one),
-    bound: 3,
-    least: true,
-    details: { one, eight },
-  };
+  const [first = [], second = []] = speeds;
+  const details = { [ways[0][0]]: first, [ways[1][0]]: second };
+  return { name, value: median(second) / median(first), bound, least: true, details };
+}
+
+function batchGate(model: BenchModel): Promise<Gate> {
+  return ratioGate("batch", 3, [
+    ["one", () => decodeSpeed(model, 1, 32)],
+    ["eight", () => decodeSpeed(model, 8, 32)],
+  ]);
 }
 
 async function sliceGate(model: BenchModel): Promise<Gate> {
@@ -88,7 +95,7 @@ async function sliceGate(model: BenchModel): Promise<Gate> {
     if (reading) pauses.push((now - last) / 1000);
     last = now;
   });
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await setTimeout(500);
   reading = true;
   const start = performance.now();
   await reader.prefill(tokensOf(model, 99, 4096));
@@ -102,26 +109,21 @@ async function sliceGate(model: BenchModel): Promise<Gate> {
   return { name: "slice", value: longest / sliceSeconds, bound: 1.6, least: false, details };
 }
 
-async function busyGate(model: BenchModel): Promise<Gate> {
-  const idle: number[] = [];
-  const busy: number[] = [];
-  for (let round = 0; round < rounds; ++round) {
-    idle.push(await decodeSpeed(model, 1, 32));
-    const other = spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" });
-    try {
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      busy.push(await decodeSpeed(model, 1, 32));
-    } finally {
-      other.kill("SIGKILL");
-    }
+function busyGate(model: BenchModel): Promise<Gate> {
+  return ratioGate("busy", 0.4, [
+    ["idle", () => decodeSpeed(model, 1, 32)],
+    ["busy", () => besideBusyProcess(() => decodeSpeed(model, 1, 32))],
+  ]);
+}
+
+async function besideBusyProcess(measure: () => Promise<number>): Promise<number> {
+  const other = spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" });
+  try {
+    await setTimeout(300);
+    return await measure();
+  } finally {
+    other.kill("SIGKILL");
   }
-  return {
-    name: "busy",
-    value: median(busy) / median(idle),
-    bound: 0.4,
-    least: true,
-    details: { idle, busy },
-  };
 }
 
 async function resumeGate(model: BenchModel): Promise<Gate> {
