@@ -80,8 +80,9 @@ TEST("attention and kv_append refuse a layer, a head_dim or segments that do not
   CHECK(attention({DType::bf16, 1, 1, 8}, 0, good) ==
         "attention: the KV layout's dtype should be f32, f16 or i8");
   for (const int head_dim : {8, 2080}) {
-    CHECK(attention({DType::i8, 1, 1, head_dim}, 0, good) ==
-          "attention: head_dim should be a multiple of 32 and at most 2048 for int8 keys and values");
+    CHECK(
+        attention({DType::i8, 1, 1, head_dim}, 0, good) ==
+        "attention: head_dim should be a multiple of 32 and at most 2048 for int8 keys and values");
   }
   CHECK(attention({DType::f16, 1, 3, 8}, 0, good) ==
         "attention: q should have a multiple of kv_heads * head_dim columns");
