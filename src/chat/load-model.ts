@@ -1,25 +1,24 @@
 import { resolve } from "node:path";
 import { AbortError, OptionError, UnsupportedError } from "../errors.ts";
-import { checkKvType } from "../model/config.ts";
+import { checkKvType, kvTypes } from "../model/config.ts";
 import { modelFingerprint } from "../model/fingerprint.ts";
 import { openModel } from "../model/load.ts";
 import { checkPackable } from "../model/packed-model.ts";
-import { chooseSparse, type SparseMode } from "../model/sparse-rule.ts";
+import { chooseSparse, type SparseMode, sparseModes } from "../model/sparse-rule.ts";
 import {
   addon,
   type KvType,
   type ModelPlan,
   type NativeDevice,
   type NativeModel,
-  type PackFormat,
 } from "../native/binding.ts";
 import { publicError, withPublicErrors } from "../native/error-table.ts";
 import { chooseContextLength } from "./context-length.ts";
 import { LocalModel } from "./local-model.ts";
 import type { Model } from "./model.ts";
 import { withTokenizer } from "./model-memory.ts";
-import { checkOptions } from "./option-checks.ts";
-import { packingOf } from "./packing.ts";
+import { checkOptions, oneOf } from "./option-checks.ts";
+import { checkPackOptions, type PackOptions, packingOf } from "./packing.ts";
 import { ChatTemplate } from "./template.ts";
 
 /** How far loading is. `open`: headers and tokenizer, in steps; `load`: weights, in bytes. */
@@ -31,7 +30,7 @@ export interface LoadProgress {
 
 const defaultDirectoryBytes = 8 * 2 ** 30;
 
-export interface LoadOptions {
+export interface LoadOptions extends PackOptions {
   /** Where to run. `reference` is the slow definition in plain loops. Default "auto": the fastest. */
   readonly device?: "auto" | "cpu" | "reference" | undefined;
   /**
@@ -41,17 +40,8 @@ export interface LoadOptions {
   readonly contextLength?: number | "auto" | undefined;
   /** Threads that compute. Default: one a physical core. */
   readonly threads?: number | undefined;
-  /**
-   * Rounds the weights to 8, 4 or 2 bits (ternary) while they are loaded; head and embedding get 8. Every matrix needs a
-   * multiple of 32 columns. Default: weights stay as the files have them; a packed folder's are packed already.
-   */
-  readonly pack?: PackFormat | undefined;
-  /** Weights of a row that share a scale when packed. Default 128. */
-  readonly packGroup?: 32 | 64 | 128 | undefined;
-  /** What the linear layers' inputs are rounded to. Default "int8" with packed weights, else "f32", the only one then. */
-  readonly activations?: "f32" | "int8" | undefined;
   /** How keys and values are held. Default "f16" on cpu, "f32" on reference. */
-  readonly kvType?: "f32" | "f16" | "int8" | undefined;
+  readonly kvType?: KvType | undefined;
   /**
    * Sparse attention (InfLLM v2): "auto" as the model was trained, "on" also where it was not, "off" never. Default
    * "auto"; `info.sparse` says what runs.
@@ -92,7 +82,7 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
   checkOptions(options);
   const { signal, onProgress = () => {} } = options;
   const place = placeOf(options);
-  packingOf(options); // refuses wrong values before anything is read
+  checkPackOptions(options);
   refuseAborted(signal);
   onProgress({ phase: "open", done: 0, total: 1 });
   const opened = openModel(reference);
@@ -100,7 +90,7 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
   const sparse = chooseSparse(
     opened.path,
     opened.config,
-    oneOf("sparse", options.sparse ?? "auto", ["auto", "on", "off"]),
+    oneOf("sparse", options.sparse ?? "auto", sparseModes),
   );
   const template = new ChatTemplate(opened.tokenizer, {
     source: opened.chatTemplate,
@@ -171,11 +161,7 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
 function placeOf(options: LoadOptions) {
   const { threads = 0, cacheBytes = 0, cacheDirBytes = 0 } = options;
   const device = oneOf("device", options.device ?? "auto", ["auto", "cpu", "reference"]);
-  const kvType = oneOf("kvType", options.kvType ?? (device === "reference" ? "f32" : "f16"), [
-    "f32",
-    "f16",
-    "int8",
-  ]);
+  const kvType = oneOf("kvType", options.kvType ?? (device === "reference" ? "f32" : "f16"), kvTypes);
   if (device === "reference" && kvType !== "f32") {
     throw new UnsupportedError(`kvType "${kvType}" on device "reference"`, 'It computes in "f32" only.');
   }
@@ -190,17 +176,12 @@ function placeOf(options: LoadOptions) {
   }
   const name: NativeDevice = device === "reference" ? "reference" : "cpu";
   const isa = name === "cpu" ? (process.env.MINICPM_CPU ?? "") : "";
-  return { device: name, threads, kvType: kvType as KvType, isa };
+  return { device: name, threads, kvType, isa };
 }
 
 function freeMemory(device: NativeDevice): number {
   const devices = withPublicErrors(() => addon().devices());
   return devices.find(({ name }) => name === device)?.freeBytes ?? 0;
-}
-
-function oneOf<Value extends string>(option: string, value: Value, values: readonly Value[]): Value {
-  if (values.includes(value)) return value;
-  throw new OptionError(option, values.map((each) => `"${each}"`).join(" or "), value);
 }
 
 /**

@@ -21,7 +21,7 @@ export interface ModelInfo {
   /** Instruction set in use. */
   readonly isa: string;
   readonly threads: number;
-  /** How the weights were packed at load; undefined where they are as in the files. */
+  /** How the weights are packed, at load or in the files; undefined where they are not. */
   readonly pack: Packing | undefined;
   readonly activations: "f32" | "int8";
   readonly kvType: KvType;

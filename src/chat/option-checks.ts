@@ -9,6 +9,16 @@ export function checkOptions(options: { readonly signal?: AbortSignal | undefine
   }
 }
 
+/** `value`, where it is one of `values`. @throws OptionError naming `option` */
+export function oneOf<Value extends string | number>(
+  option: string,
+  value: Value,
+  values: readonly Value[],
+): Value {
+  if (values.includes(value)) return value;
+  throw new OptionError(option, values.map((each) => JSON.stringify(each)).join(" or "), value);
+}
+
 /** The signal in options that are not checked yet. */
 export function signalOf(options: { readonly signal?: AbortSignal | undefined }): AbortSignal | undefined {
   const signal: unknown = options?.signal;

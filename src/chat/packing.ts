@@ -2,11 +2,25 @@
 import { OptionError, UnsupportedError } from "../errors.ts";
 import { packFormats, packGroups } from "../model/packed-model.ts";
 import type { ModelPlan, PackFormat, Packing } from "../native/binding.ts";
+import { oneOf } from "./option-checks.ts";
 
 export interface PackOptions {
+  /**
+   * Rounds the weights to 8, 4 or 2 bits (ternary) while they are loaded; head and embedding get 8. Every matrix needs a
+   * multiple of 32 columns. Default: weights stay as the files have them; a packed folder's are packed already.
+   */
   readonly pack?: PackFormat | undefined;
+  /** Weights of a row that share a scale when packed. Default 128. */
   readonly packGroup?: 32 | 64 | 128 | undefined;
+  /** What the linear layers' inputs are rounded to. Default "int8" with packed weights, else "f32", the only one then. */
   readonly activations?: "f32" | "int8" | undefined;
+}
+
+/** Refuses values that there are none of, before a model is opened. @throws OptionError */
+export function checkPackOptions({ pack, packGroup, activations }: PackOptions): void {
+  if (pack !== undefined) oneOf("pack", pack, packFormats);
+  if (packGroup !== undefined) oneOf("packGroup", packGroup, packGroups);
+  if (activations !== undefined) oneOf("activations", activations, ["f32", "int8"]);
 }
 
 /**
@@ -17,17 +31,14 @@ export interface PackOptions {
  *   activations without packed weights.
  */
 export function packingOf(
-  { pack, packGroup, activations }: PackOptions,
+  options: PackOptions,
   packed?: Packing,
 ): Required<Pick<ModelPlan, "activations">> & Pick<ModelPlan, "pack"> {
+  const { pack, packGroup, activations } = options;
   if (packed) refuseAgain(packed, { pack, packGroup });
-  if (pack !== undefined && !packFormats.includes(pack)) throw choiceError("pack", packFormats, pack);
-  if (packGroup !== undefined && !packGroups.includes(packGroup)) {
-    throw choiceError("packGroup", packGroups, packGroup);
-  }
+  checkPackOptions(options);
   const packing = packed ?? (pack && { format: pack, group: packGroup ?? 128 });
   const inputs = activations ?? (packing ? "int8" : "f32");
-  if (inputs !== "f32" && inputs !== "int8") throw choiceError("activations", ["f32", "int8"], inputs);
   if (packing) return { pack: packing, activations: inputs };
   if (inputs === "f32") return { activations: inputs };
   throw new UnsupportedError('activations "int8"', 'It needs packed weights: load with { pack: "w4" } too.');
@@ -42,8 +53,4 @@ function refuseAgain({ format, group }: Packing, asked: Pick<PackOptions, "pack"
     `left out: the model is packed already (${format}, groups of ${group})`,
     value,
   );
-}
-
-function choiceError(option: string, choices: readonly unknown[], found: unknown): OptionError {
-  return new OptionError(option, choices.map((choice) => JSON.stringify(choice)).join(" or "), found);
 }

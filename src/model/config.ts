@@ -76,6 +76,8 @@ export function checkHeads(
   }
 }
 
+export const kvTypes: readonly KvType[] = ["f32", "f16", "int8"];
+
 /** @throws UnsupportedError where keys and values of this model cannot be held so. */
 export function checkKvType(kvType: KvType, { headDim }: Pick<ModelConfig, "headDim">): void {
   if (kvType !== "int8" || headDim % 32 === 0) return;

@@ -8,7 +8,8 @@ import type { ModelConfig } from "./config.ts";
 import { Fields } from "./json-fields.ts";
 
 /** `auto`: as the model was trained. `on`: sparse whatever it was trained for. */
-export type SparseMode = "auto" | "on" | "off";
+export const sparseModes = ["auto", "on", "off"] as const;
+export type SparseMode = (typeof sparseModes)[number];
 
 export interface SparseChoice {
   /** Absent: every query attends to all keys before it. */
@@ -49,7 +50,10 @@ export function chooseSparse(
       return described(readRule(file, config.sparseConfig, known?.rule ?? card), known?.trained ?? true);
     }
     if (mode === "on") throw unsupported;
-    return { text: "none: not supported", notice: `${unsupported.message} The model runs dense.` };
+    return {
+      text: "none: not supported",
+      notice: `${unsupported.what} is not supported: the model runs dense.`,
+    };
   }
   if (mode === "on") return described(known?.rule ?? card, known?.trained ?? false);
   if (known?.trained) return described(known.rule, true);
