@@ -17,7 +17,7 @@ import { openCheckpoint } from "../model/load.ts";
 import { chosenModel } from "./default-model.ts";
 import { UsageError } from "./failure.ts";
 import { escaped } from "./printable.ts";
-import { formatBytes } from "./quantities.ts";
+import { bytesStatus } from "./status-line.ts";
 import type { Terminal } from "./terminal.ts";
 
 const engines = ["llama.cpp", "onnxruntime"] as const;
@@ -149,8 +149,7 @@ class Prepared {
   }
 
   showWriting(what: string, { done, total }: SeededProgress): void {
-    const share = Math.floor((100 * done) / total);
-    this.terminal.status.show(`writing ${what}: ${share} % of ${formatBytes(total)}`);
+    this.terminal.status.show(bytesStatus(`writing ${what}:`, done, total));
   }
 
   remove(): void {

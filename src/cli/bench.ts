@@ -5,27 +5,31 @@ import { measure } from "../bench/measure.ts";
 import { csvHeader, csvRow, markdownHeader, markdownRow, type Row, rowOf } from "../bench/report.ts";
 import { findShape, knownShapes, writeShape } from "../bench/shape.ts";
 import { type WorkloadLists, workloadName, workloads } from "../bench/workload.ts";
-import type { KvType } from "../native/binding.ts";
 import { addVersusOptions, benchVersus, type VersusFlags } from "./bench-versus.ts";
 import {
   addOutputOptions,
   applyOutputOptions,
   guarded,
+  kvTypeOption,
   type LoadFlags,
   type OutputOptions,
   packOptions,
+  sparseOption,
 } from "./command-options.ts";
 import { chosenModel, defaultModelHelp, modelHelp } from "./default-model.ts";
 import { UsageError } from "./failure.ts";
 import { interruptible } from "./interrupt.ts";
 import { escaped } from "./printable.ts";
-import { formatBytes } from "./quantities.ts";
 import { integer, SettingError } from "./settings.ts";
+import { bytesStatus } from "./status-line.ts";
 import type { Terminal } from "./terminal.ts";
 
 const outputs = ["md", "json", "jsonl", "csv"] as const;
 
-interface BenchOptions extends OutputOptions, VersusFlags {
+/** What `bench` has of the flags that load a model. */
+type BenchLoadFlags = Omit<LoadFlags, "contextLength" | "device" | "cacheDir">;
+
+interface BenchOptions extends OutputOptions, VersusFlags, BenchLoadFlags {
   readonly prompt: readonly number[];
   readonly generate: readonly number[];
   readonly depth: readonly number[];
@@ -35,13 +39,7 @@ interface BenchOptions extends OutputOptions, VersusFlags {
   readonly output?: (typeof outputs)[number];
   readonly shape?: string;
   readonly keep?: boolean;
-  readonly threads?: number;
   readonly device: "cpu" | "reference";
-  readonly kvType?: KvType;
-  readonly pack?: LoadFlags["pack"];
-  readonly packGroup?: LoadFlags["packGroup"];
-  readonly activations?: LoadFlags["activations"];
-  readonly sparse: "auto" | "on" | "off";
 }
 
 export function addBenchCommand(program: Command, terminal: Terminal): void {
@@ -144,11 +142,9 @@ function addWhereOptions(command: Command): void {
   add(new Option("--keep", "leave the shape's weights in the cache folder for the next time"));
   add(new Option("-t, --threads <count>", "threads that compute").argParser(guarded(integer(1, 1024))));
   add(new Option("--device <name>", "where to run").choices(["cpu", "reference"]).default("cpu"));
-  add(new Option("--kv-type <type>", "how keys and values are held").choices(["f32", "f16", "int8"]));
+  add(kvTypeOption());
   for (const option of packOptions()) add(option);
-  const modes = ["auto", "on", "off"];
-  const help = "sparse attention: as trained, also where not trained, never";
-  add(new Option("--sparse <mode>", help).choices(modes).default("auto"));
+  add(sparseOption().default("auto"));
 }
 
 /** How the model is loaded, alone or in a comparison. */
@@ -167,7 +163,7 @@ async function openModel(
   signal: AbortSignal,
 ): Promise<BenchModel> {
   const show = (what: string, done: number, total: number) =>
-    terminal.status.show(`${what} ${Math.floor((100 * done) / total)} % of ${formatBytes(total)}`);
+    terminal.status.show(bytesStatus(what, done, total));
   const load = {
     ...loadOf(options),
     onProgress: (done: number, all: number) => show("loading", done, all),

@@ -1,7 +1,9 @@
 /** Flags that several commands share, and what they come to. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { GenerateOptions, LoadOptions } from "../index.ts";
+import { kvTypes } from "../model/config.ts";
 import { packFormats, packGroups } from "../model/packed-model.ts";
+import { sparseModes } from "../model/sparse-rule.ts";
 import { integer, kebabCase, type Setting, SettingError, settings } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -46,19 +48,22 @@ export function addLoadOptions(command: Command): Command {
   );
   add(new Option("-t, --threads <count>", "threads that compute").argParser(guarded(integer(1))));
   add(new Option("--device <name>", "where to run").choices(["auto", "cpu", "reference"]));
-  add(new Option("--kv-type <type>", "how keys and values are held").choices(["f32", "f16", "int8"]));
+  add(kvTypeOption());
   for (const option of packOptions()) add(option);
-  add(
-    new Option("--sparse <mode>", "sparse attention: as trained, also where not trained, never").choices([
-      "auto",
-      "on",
-      "off",
-    ]),
-  );
+  add(sparseOption());
   return command;
 }
 
-/** The flags of packed weights, which `bench` has too. */
+export function kvTypeOption(): Option {
+  return new Option("--kv-type <type>", "how keys and values are held").choices(kvTypes);
+}
+
+export function sparseOption(): Option {
+  const help = "sparse attention: as trained, also where not trained, never";
+  return new Option("--sparse <mode>", help).choices(sparseModes);
+}
+
+/** The flags of packed weights. */
 export function packOptions(): Option[] {
   return [
     new Option("--pack <format>", "round weights to 8, 4 or 2 bits at load").choices(packFormats),

@@ -1,8 +1,8 @@
 /** `minicpm inspect`: what a model is and what it takes, from its headers; no weight is read. */
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { openModel } from "../model/load.ts";
 import type { KvType } from "../native/binding.ts";
-import { addOutputOptions, applyOutputOptions, type OutputOptions } from "./command-options.ts";
+import { addOutputOptions, applyOutputOptions, kvTypeOption, type OutputOptions } from "./command-options.ts";
 import { chosenModel, defaultModelHelp, modelHelp } from "./default-model.ts";
 import { type MemoryRow, memoryByContext } from "./memory-table.ts";
 import { type ModelReport, modelReport } from "./model-report.ts";
@@ -21,7 +21,7 @@ export function addInspectCommand(program: Command, terminal: Terminal): void {
     .summary("show what a model is and the memory it takes")
     .description("Show a model's numbers, tensors and memory by context length. Reads headers only.")
     .argument("[model]", `${modelHelp} (${defaultModelHelp})`);
-  addKvType(command);
+  command.addOption(kvTypeOption().default("f16"));
   addOutputOptions(command, "one JSON object");
   command.action(async (reference: string | undefined, options: InspectOptions) => {
     applyOutputOptions(terminal, options);
@@ -36,15 +36,6 @@ export function addInspectCommand(program: Command, terminal: Terminal): void {
     }
     if (!memory.rows) terminal.notice(`Memory by context length needs the native addon. ${memory.missing}`);
   });
-}
-
-/** What this version can hold keys and values in. */
-function addKvType(command: Command): void {
-  command.addOption(
-    new Option("--kv-type <type>", "how keys and values are held")
-      .choices(["f32", "f16", "int8"])
-      .default("f16"),
-  );
 }
 
 function reportLines(report: ModelReport): string[] {

@@ -3,6 +3,7 @@ import { type LoadOptions, loadModel, type Model, type ModelInfo } from "../inde
 import { chosenModel } from "./default-model.ts";
 import { keepLastModel } from "./last-model.ts";
 import { formatBytes, formatDuration, formatTokens } from "./quantities.ts";
+import { bytesStatus } from "./status-line.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface LoadAloudOptions extends LoadOptions {
@@ -22,8 +23,7 @@ export async function loadAloud(
     const model = await loadModel(choice.path, {
       ...options,
       onProgress: ({ phase, done, total }) => {
-        const percent = total > 0 ? Math.floor((100 * done) / total) : 0;
-        terminal.status.show(phase === "load" ? `loading ${percent} % of ${formatBytes(total)}` : "opening");
+        terminal.status.show(phase === "load" ? bytesStatus("loading", done, total) : "opening");
       },
     });
     terminal.status.clear();

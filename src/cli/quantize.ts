@@ -14,6 +14,7 @@ import { interruptible } from "./interrupt.ts";
 import { escaped } from "./printable.ts";
 import { formatBytes, formatDuration } from "./quantities.ts";
 import { integer } from "./settings.ts";
+import { bytesStatus } from "./status-line.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface QuantizeFlags extends OutputOptions, Packing {
@@ -52,8 +53,7 @@ export function addQuantizeCommand(program: Command, terminal: Terminal): void {
         threads,
         force,
         signal,
-        onProgress: ({ done, total }) =>
-          terminal.status.show(`packing ${Math.floor((100 * done) / total)} % of ${formatBytes(total)}`),
+        onProgress: ({ done, total }) => terminal.status.show(bytesStatus("packing", done, total)),
       }),
     ).finally(() => terminal.status.clear());
     const ms = performance.now() - start;

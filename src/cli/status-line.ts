@@ -1,5 +1,6 @@
 /** The one line on stderr that comes and goes: loading, prefill, context used. Nothing is written off a terminal. */
 import { fitWidth } from "./display-width.ts";
+import { formatBytes } from "./quantities.ts";
 
 export interface StatusStream {
   readonly isTTY?: boolean;
@@ -30,6 +31,12 @@ export class StatusLine {
     this.stream.write("\r\x1b[K");
     this.shown = "";
   }
+}
+
+/** "loading 62 % of 9.6 MiB"; `done` of `total` bytes. */
+export function bytesStatus(what: string, done: number, total: number): string {
+  const percent = total > 0 ? Math.floor((100 * done) / total) : 0;
+  return `${what} ${percent} % of ${formatBytes(total)}`;
 }
 
 /** "prefill 62 %" with its numbers; `done` of `total` tokens. */
