@@ -2,15 +2,15 @@
  * The model of a command that names none: the one used last; else the only one in $MINICPM_MODELS and the Hugging Face
  * cache; of several the one that the user chooses; without any the package's own nano.
  */
+import { join } from "node:path";
 import type { ReadStream, WriteStream } from "node:tty";
 import { AbortError } from "../index.ts";
-import { findModel } from "../model/find-model.ts";
+import { findModel, packageModels } from "../model/find-model.ts";
 import { UsageError } from "./failure.ts";
 import { History } from "./history.ts";
 import { lastModel } from "./last-model.ts";
 import { LineEditor } from "./line-editor.ts";
 import { type FoundModel, ownModelsFound } from "./models-found.ts";
-import { nanoPath } from "./package-models.ts";
 import { printable } from "./printable.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -20,6 +20,7 @@ export const modelHelp =
 export const defaultModelHelp =
   "default: the one used last, else the only one found, else the nano that comes with this";
 
+const nanoPath = join(packageModels, "nano");
 const nanoNotice =
   "nano: a 5 M parameter model trained for this package, good for small talk and many mistakes. For a real one, " +
   "fetch openbmb/MiniCPM4-0.5B from Hugging Face (hf download openbmb/MiniCPM4-0.5B, or its files into a folder) and " +

@@ -1,9 +1,8 @@
 /** Models on this machine: the package's, $MINICPM_MODELS', and the Hugging Face cache's. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { findModel } from "../model/find-model.ts";
+import { findModel, packageModels } from "../model/find-model.ts";
 import { cachedRepositories } from "../model/huggingface-cache.ts";
-import { packageModels } from "./package-models.ts";
 
 export interface FoundModel {
   /** As a command takes it: a name. */

@@ -16,7 +16,7 @@ export interface ModelLocation {
 }
 
 /** The package's own models, seen from src/model and dist/model alike. */
-const ownModels = fileURLToPath(new URL("../../models/", import.meta.url));
+export const packageModels = fileURLToPath(new URL("../../models", import.meta.url));
 
 /**
  * Finds `reference`: a folder with config.json and safetensors, a folder with one .gguf, a .gguf file, or the name of
@@ -38,7 +38,7 @@ function places(reference: string): string[] {
   if (reference === "") return [];
   const path = resolve(reference);
   if (isAbsolute(reference) || /^\.\.?([\\/]|$)/.test(reference)) return [path];
-  const shelves = [process.env.MINICPM_MODELS, ownModels].filter((shelf) => shelf);
+  const shelves = [process.env.MINICPM_MODELS, packageModels].filter((shelf) => shelf);
   const cached = cachedSnapshot(reference);
   return [
     path,
