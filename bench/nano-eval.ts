@@ -15,7 +15,7 @@ import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { loadModel, type Model } from "../src/index.ts";
-import { openModel } from "../src/model/load.ts";
+import { openCheckpoint } from "../src/model/load.ts";
 import { type Asked, type AskOptions, ask, beginsApart } from "./eval/ask.ts";
 import { readItems } from "./eval/items.ts";
 import { marks, type Rules } from "./eval/rules.ts";
@@ -167,7 +167,7 @@ function ownItems(): string[] {
 
 /** Of the first weight file: says which version of the model was asked. */
 function weightsHash(reference: string): string {
-  const { path, plan } = openModel(reference);
+  const { path, plan } = openCheckpoint(reference);
   const file = statSync(path).isDirectory() ? (plan.files[0]?.path ?? "") : path;
   return createHash("sha256").update(readFileSync(file)).digest("hex");
 }

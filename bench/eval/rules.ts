@@ -7,6 +7,7 @@
  *   the right ones, but for white space around them.
  * - `handed-over`: the text rules by which nano's first form was judged, letter by letter.
  */
+import { callsStart } from "../../src/chat/call-splitter.ts";
 import type { ToolCall } from "../../src/index.ts";
 import type { EvalItem } from "./items.ts";
 
@@ -81,10 +82,13 @@ function handedOverMarks({ suite, messages, expected, accept }: EvalItem, raw: s
   const same = raw === expected;
   if (suite === "json") return [{ row: "JSON exact", right: same }];
   if (suite !== "tool") return [{ row: suite, right: same || (suite === "chat" && accept.includes(raw)) }];
-  const tag = "<|tool_call_start|>";
-  if (!expected.includes(tag)) {
-    const after = messages.some(({ content, calls = [] }) => content.includes(tag) || calls.length > 0);
-    return [after ? { row: "after result", right: same } : { row: "no call", right: !raw.includes(tag) }];
+  if (!expected.includes(callsStart)) {
+    const after = messages.some(
+      ({ content, calls = [] }) => content.includes(callsStart) || calls.length > 0,
+    );
+    return [
+      after ? { row: "after result", right: same } : { row: "no call", right: !raw.includes(callsStart) },
+    ];
   }
   const [wanted, found] = [textCalls(expected), textCalls(raw)];
   const names = wanted.map(([name]) => name);

@@ -1,5 +1,5 @@
 /** The calls in an answer of MiniCPM4: one Python call a statement, keyword arguments, literal values. */
-import type { JsonValue, ToolCall } from "../tools/tool.ts";
+import { type JsonValue, type ToolCall, toolNamePattern } from "../tools/tool.ts";
 import { NoLiteral, PythonReader } from "./python-literal.ts";
 
 /** What stands where a call should be: text, and why it is none. */
@@ -9,7 +9,7 @@ export interface MalformedCall {
   readonly reason: string;
 }
 
-const functionName = /[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.-]*/uy;
+const functionName = new RegExp(toolNamePattern, "uy");
 const parameterName = /[\p{L}_][\p{L}\p{M}\p{N}_-]*(?=\s*=(?!=))/uy;
 
 /** Reads one statement; undefined where it is empty, a comment or the fence around a block. Never throws. */

@@ -2,6 +2,7 @@
  * Functions told to a model in its system message, in the form that MiniCPM4 was trained on (that of MiniCPM3's function
  * calling): for MiniCPM checkpoints whose chat template has no place for tools.
  */
+import { isObject } from "../model/json-fields.ts";
 import type { ToolDefinition } from "../tools/tool.ts";
 import type { Message } from "./message.ts";
 
@@ -116,7 +117,7 @@ function propertiesOf({ properties }: Schema): Readonly<Record<string, Schema>> 
 
 /** {} for what is no object: a schema that says nothing. */
 function record(value: unknown): Schema {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Schema) : {};
+  return isObject(value) ? value : {};
 }
 
 /** `search_place` -> `Search_Place`, as Python's title(). */

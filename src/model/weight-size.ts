@@ -55,7 +55,7 @@ export function packedShape(
   [rows = 0, columns = 0]: readonly number[],
   { format, group }: Packing,
 ): readonly [tiles: number, tileBytes: number] {
-  const scales = Math.ceil((Math.ceil(columns / group) * packedRows * 2) / 64) * 64;
+  const scales = Math.ceil((Math.ceil(columns / group) * packedRows * 2) / packedLine) * packedLine;
   return [Math.ceil(rows / packedRows), scales + (packedRows * columns * packedBits[format]) / 8];
 }
 

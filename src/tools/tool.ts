@@ -28,8 +28,9 @@ export interface ToolCall {
   readonly id?: string | undefined;
 }
 
-/** Names that can stand before the bracket of a call. */
-export const toolName = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.-]*$/u;
+/** Names that can stand before the bracket of a call: the source of a regular expression with flag `u`. */
+export const toolNamePattern = String.raw`[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.-]*`;
+const toolName = new RegExp(`^${toolNamePattern}$`, "u");
 
 /** @throws OptionError naming the tool that is none, or two of one name. */
 export function checkTools(tools: readonly ToolDefinition[]): void {
