@@ -31,6 +31,7 @@ const variables = [
   "MINICPM_BINARY",
   "HF_HOME",
   "HF_HUB_CACHE",
+  "XDG_CACHE_HOME",
   "XDG_STATE_HOME",
   "NO_COLOR",
 ] as const;
