@@ -1,13 +1,12 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { llamaCppPath } from "../../bench/peers/llama-cpp.ts";
 import { root, testNeeding } from "../needs.ts";
+import { scratchFolder } from "../scratch-folder.ts";
 import { addonFile, minicpm, nano, testNative, tiny } from "./cli-process.ts";
 
-const cache = mkdtempSync(join(tmpdir(), "minicpm-versus-"));
-afterAll(() => rmSync(cache, { recursive: true }));
+const cache = scratchFolder();
 
 const env = { XDG_CACHE_HOME: cache };
 const small = ["-p", "16", "-n", "4", "-r", "2", "-t", "1"];

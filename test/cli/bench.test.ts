@@ -1,12 +1,11 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { madeRow } from "../bench/made-row.ts";
+import { scratchFolder } from "../scratch-folder.ts";
 import { minicpm, testNative, tiny } from "./cli-process.ts";
 
-const cache = mkdtempSync(join(tmpdir(), "minicpm-bench-"));
-afterAll(() => rmSync(cache, { recursive: true }));
+const cache = scratchFolder();
 
 const small = ["-p", "16", "-n", "4", "-r", "2", "-t", "1"];
 

@@ -1,18 +1,17 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, expect } from "vitest";
+import { afterEach, expect } from "vitest";
+import { scratchFolder } from "../scratch-folder.ts";
 import { nano } from "./cli-process.ts";
 import { PseudoTerminal, testTerminal } from "./pseudo-terminal.ts";
 
 const prompt = "> ";
 const greedy = ["--temperature", "0"];
-const folder = mkdtempSync(join(tmpdir(), "minicpm-chat-"));
+const folder = scratchFolder();
 let chats = 0;
 let open: PseudoTerminal | undefined;
 
 afterEach(() => open?.kill());
-afterAll(() => rmSync(folder, { recursive: true }));
 
 interface Chat {
   readonly terminal: PseudoTerminal;

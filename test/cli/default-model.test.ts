@@ -1,13 +1,12 @@
 /** Which model a command takes that names none, in homes of its own. */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { scratchFolder } from "../scratch-folder.ts";
 import { minicpm, testNative, tiny } from "./cli-process.ts";
 import { PseudoTerminal, testTerminal } from "./pseudo-terminal.ts";
 
-const base = mkdtempSync(join(tmpdir(), "minicpm-default-"));
-afterAll(() => rmSync(base, { recursive: true }));
+const base = scratchFolder();
 let homes = 0;
 
 /** A new user's folders, with tiny models under these names: `ORG/NAME` in the Hugging Face cache, others on a shelf. */

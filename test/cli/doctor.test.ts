@@ -1,11 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { scratchFolder } from "../scratch-folder.ts";
 import { minicpm, nano, testNative } from "./cli-process.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "minicpm-doctor-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder();
 
 testNative("doctor finds the addon, the processor and the models, exit code 0", async () => {
   const { code, out } = await minicpm(["doctor"]);

@@ -1,12 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { scratchFolder } from "../scratch-folder.ts";
 import { builtMain, childEnvironment, minicpm, nano, testNative, tiny } from "./cli-process.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "minicpm-quantize-cli-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = scratchFolder();
 
 testNative("quantize writes a folder that answers as --pack does", async () => {
   const words = ["quantize", nano, "packed", "--format", "w8", "--group", "32", "--json"];

@@ -1,14 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { CheckpointError } from "../../src/errors.ts";
 import { openCheckpoint } from "../../src/model/load.ts";
+import { scratchFolder } from "../scratch-folder.ts";
 import { type ZeroTensor, zeroTensors } from "./safetensors-writer.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "minicpm-checkpoint-"));
+const folder = scratchFolder();
 const file = join(folder, "model.safetensors");
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const config = {
   architectures: ["LlamaForCausalLM"],

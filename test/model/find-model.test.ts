@@ -1,11 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { findModel } from "../../src/model/find-model.ts";
+import { scratchFolder } from "../scratch-folder.ts";
 
-const shelf = mkdtempSync(join(tmpdir(), "find-model-"));
-afterAll(() => rmSync(shelf, { recursive: true }));
+const shelf = scratchFolder();
 beforeEach(() => {
   vi.stubEnv("MINICPM_MODELS", shelf);
 });

@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   array,
   boolean,
@@ -15,10 +14,10 @@ import {
 } from "../../src/bench/gguf-writer.ts";
 import { openCheckpoint, openModel } from "../../src/model/load.ts";
 import { sharedPath, testNeeding } from "../needs.ts";
+import { scratchFolder } from "../scratch-folder.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "minicpm-gguf-model-"));
+const folder = scratchFolder();
 const file = join(folder, "made.gguf");
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const f32 = (name: string, ...shape: number[]): GgufTensor => ({
   name,

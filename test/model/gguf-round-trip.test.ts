@@ -1,15 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect } from "vitest";
+import { expect } from "vitest";
 import { type CheckpointGgufOptions, checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
 import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 import { openCheckpoint, openModel } from "../../src/model/load.ts";
 import { root, testNeeding } from "../needs.ts";
 import { bitsOf, decode, prefillIn, withModel, withSequence } from "../real/native-model.ts";
+import { scratchFolder } from "../scratch-folder.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "minicpm-gguf-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder();
 
 const testNative = testNeeding([join(root, "build/Release/minicpm.node")], "npm run build:native");
 

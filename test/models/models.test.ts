@@ -7,21 +7,20 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { openCheckpoint } from "../../src/model/load.ts";
 import { root, testNeeding } from "../needs.ts";
+import { scratchFolder } from "../scratch-folder.ts";
 import { writeTinyModel } from "./tiny.ts";
 
+const scratch = scratchFolder();
 let folder = "";
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "minicpm-models-"));
+  folder = mkdtempSync(join(scratch, "test-"));
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 test("models/tiny is what its seed gives", () => {
   writeTinyModel(folder);

@@ -1,16 +1,6 @@
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect } from "vitest";
+import { expect } from "vitest";
 import { checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
 import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 import { loadModel } from "../../src/chat/load-model.ts";
@@ -20,12 +10,9 @@ import { addon, type Packing } from "../../src/native/binding.ts";
 import { quantize } from "../../src/quantize/quantize.ts";
 import { nano, testNative as test, tiny } from "../cli/cli-process.ts";
 import { bitsOf, decode, planOf, withModel, withSequence } from "../real/native-model.ts";
+import { scratchFolder } from "../scratch-folder.ts";
 
-let folder = "";
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "minicpm-quantize-"));
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = scratchFolder();
 
 const packing: Packing = { format: "w4", group: 128 };
 
@@ -99,6 +86,16 @@ test("the folder has the model's own texts, and loads with int8 activations by i
   await using model = await loadModel(out, { contextLength: 128, threads: 1 });
   expect(model.info).toMatchObject({ pack: packing, activations: "int8" });
 });
+
+test.each(["int8", "f32"] as const)(
+  "a packed model runs with activations in %s, as asked",
+  async (activations) => {
+    const out = join(folder, `activations-${activations}`);
+    await quantize(nano, out, packing);
+    await using model = await loadModel(out, { contextLength: 128, threads: 1, activations });
+    expect(model.info).toMatchObject({ pack: packing, activations });
+  },
+);
 
 test.each([
   [{ pack: "w4" }, "pack"],
