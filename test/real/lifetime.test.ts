@@ -6,17 +6,18 @@ import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { addon } from "../../src/native/binding.ts";
+import { builtMain, tiny } from "../cli/cli-process.ts";
 import { root } from "../needs.ts";
 import { decode, planOf, withModel, withSequence } from "./native-model.ts";
 
 /** Each in a process of its own, so that memory is its own and a crash is seen: test/real/children/. */
-const tiny = join(root, "models/tiny");
 const addonPath = process.env.MINICPM_BINARY || join(root, "build/Release/minicpm.node");
 const child = (name: string) => join(root, "test/real/children", name);
 
 let folder = "";
 let plan = "";
 beforeAll(() => {
+  builtMain(); // the children import from dist/
   folder = mkdtempSync(join(tmpdir(), "minicpm-lifetime-"));
   plan = join(folder, "plan.json");
   writeFileSync(plan, JSON.stringify(planOf(tiny, { threads: 2 })));

@@ -1,6 +1,7 @@
 // What the child programs share: the addon by its path, and a plan made by the test that started them.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { greedy } from "../../../dist/engine/sampling.js";
 
 /** argv: addon, plan.json, then the program's own words. */
 export function childArguments() {
@@ -11,20 +12,6 @@ export function childArguments() {
     words,
   };
 }
-
-export const greedy = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  seed: 0n,
-  biasTokens: new Int32Array(),
-  biases: new Float32Array(),
-  logprobs: -1,
-};
 
 export function decodeOptions(count) {
   return { count, stopTokens: new Int32Array(), sampling: greedy };
