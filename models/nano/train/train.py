@@ -48,6 +48,7 @@ def arguments():
     parser.add_argument("--adam-rate", type=float, default=3e-3)
     parser.add_argument("--muon-rate", type=float, default=0.02)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--save-every", type=float, default=120, help="seconds")
@@ -110,8 +111,10 @@ class Run:
 class Loss:
     """Cross entropy with the text, or with the teacher's distribution, where the weights say it counts."""
 
-    def __init__(self, net, teacher, bfloat16):
+    def __init__(self, net, teacher, bfloat16, compiled):
         self.net, self.teacher, self.bfloat16 = net, teacher, bfloat16
+        if compiled:  # once for each length of rows; needs a C++ compiler
+            self.net.states = torch.compile(self.net.states, dynamic=False)
 
     def __call__(self, tokens, weights, sparse):
         """tokens, weights [rows, length + 1] -> (loss to minimize, sum over answers, answer tokens)."""
@@ -142,7 +145,7 @@ def train(run):
     options, phase = run.options, PHASES[run.options.phase]
     bfloat16 = has_bfloat16(options.device)
     teacher = load_folder(options.teacher).to(options.device) if options.teacher else None
-    loss_of = Loss(run.net, teacher, bfloat16)
+    loss_of = Loss(run.net, teacher, bfloat16, options.compile)
     tokenizer = Tokenizer(options.tokenizer)
     stream = batches(
         tokenizer, phase.lengths, options.batch, options.seed, run.block, phase.example
