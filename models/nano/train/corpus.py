@@ -13,6 +13,7 @@ from facts import facts_turn
 from passages import json_example, needle_example, story_example
 from pools import Pools
 from render import render
+from servers import server_example
 from tools import tool_example
 
 NEEDLE_CHARACTERS = (50, 1800)  # of filler, about 20 to 650 tokens
@@ -37,13 +38,14 @@ def short_needle_example(r, pools):
 
 # of the examples; one with tools has six times the tokens of one with facts
 SHARES = {
-    tool_example: 0.24,
-    facts_example: 0.34,
-    chat_example: 0.17,
-    short_needle_example: 0.06,
-    json_example: 0.08,
-    story_example: 0.03,
-    copy_example: 0.08,
+    tool_example: 0.22,
+    server_example: 0.09,
+    facts_example: 0.31,
+    chat_example: 0.15,
+    short_needle_example: 0.07,
+    json_example: 0.07,
+    story_example: 0.02,
+    copy_example: 0.07,
 }
 
 
