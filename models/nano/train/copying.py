@@ -9,7 +9,7 @@ SEPARATORS = (" ", ", ", "\n", " and ", " - ")
 PAIR_FORMS = ("{k} is {v}", "{k}: {v}", "{k} = {v}", "the {k} is {v}", "{k} has {v}", "{k} -> {v}")
 LOOK_UPS = (
     "What is {k}?",
-    "{k}?",
+    "Value of {k}?",
     "Give me {k}.",
     "And {k}?",
     "Which one for {k}?",
