@@ -3,6 +3,7 @@
 An example is (messages, tools or None). Only assistant turns are learned as answers.
 """
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def example(r, pools):
     return kind(r, pools)
 
 
-LONG_NEEDLE_CHARACTERS = (1000, 10000)
+LONG_NEEDLE_CHARACTERS = (1000, 10000)  # evenly by logarithm: long rows cost most and teach the same
 
 
 def long_example(r, pools):
@@ -62,7 +63,8 @@ def long_example(r, pools):
     if r.random() < 0.4:
         return example(r, pools)
     keys, questions = r.choice((1, 2, 3, 5, 9)), r.choice((1, 2, 3))
-    return needle_example(r, pools, r.uniform(*LONG_NEEDLE_CHARACTERS), keys, questions=questions)
+    characters = math.exp(r.uniform(*map(math.log, LONG_NEEDLE_CHARACTERS)))
+    return needle_example(r, pools, characters, keys, questions=questions)
 
 
 @dataclass(frozen=True)
