@@ -17,5 +17,6 @@ export type { FinishReason, Result, Stats, TokenLogprob, Usage } from "./chat/re
 export type { Session, SessionOptions } from "./chat/session.ts";
 export type { SamplingOptions } from "./engine/sampling.ts";
 export * from "./errors.ts";
+export type { RopeMode } from "./model/rope-extension.ts";
 export type { CacheStatus, MemoryPlan, Packing } from "./native/binding.ts";
 export type { JsonValue, ToolCall, ToolDefinition } from "./tools/tool.ts";

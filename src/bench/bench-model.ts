@@ -4,6 +4,7 @@ import { checkKvType } from "../model/config.ts";
 import { openCheckpoint } from "../model/load.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
 import { checkPackable } from "../model/packed-model.ts";
+import { extendRope, type RopeMode } from "../model/rope-extension.ts";
 import { chooseSparse, type SparseMode } from "../model/sparse-rule.ts";
 import { weightBytes, weightElements } from "../model/weight-size.ts";
 import {
@@ -24,6 +25,8 @@ export interface BenchLoadOptions extends PackOptions {
   readonly kvType: KvType;
   /** Default: "auto", as the model was trained. */
   readonly sparse?: SparseMode | undefined;
+  /** Default: "native". */
+  readonly rope?: RopeMode | undefined;
   /** Called with bytes of weights loaded, of all. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -53,14 +56,15 @@ export interface BenchModel {
  */
 export async function loadBenchModel(
   reference: string,
-  { device, threads = 0, kvType, sparse = "auto", onProgress, ...packing }: BenchLoadOptions,
+  { device, threads = 0, kvType, sparse = "auto", rope = "native", onProgress, ...packing }: BenchLoadOptions,
   name?: string,
 ): Promise<BenchModel> {
   const checkpoint = openCheckpoint(reference);
   const isa = device === "cpu" ? (process.env.MINICPM_CPU ?? "") : "";
   checkKvType(kvType, checkpoint.config);
   const { rule } = chooseSparse(checkpoint.path, checkpoint.config, sparse);
-  const config = { ...checkpoint.plan.config, sparse: rule };
+  const { longRope } = extendRope(checkpoint.path, checkpoint.config, rope);
+  const config = { ...checkpoint.plan.config, ...(longRope && { longRope }), sparse: rule };
   const place = { device, threads, kvType, isa, cacheBytes: 0, ...packingOf(packing, checkpoint.packed) };
   const plan = { ...checkpoint.plan, config, ...place };
   checkPackable(plan);

@@ -9,6 +9,7 @@ import { AbortError, OptionError } from "../errors.ts";
 import { withFile } from "../model/byte-source.ts";
 import { parseHuggingFaceConfig } from "../model/huggingface-config.ts";
 import { isObject, readJson } from "../model/json-fields.ts";
+import { nativeFactors } from "../model/rope-extension.ts";
 import { type SeededConfig, type SeededProgress, seededCheckpointSteps } from "./seeded-checkpoint.ts";
 
 export interface Shape {
@@ -76,6 +77,12 @@ export const knownShapes: ReadonlyMap<string, SeededConfig> = new Map([
       num_key_value_heads: 2,
       rms_norm_eps: 1e-6,
       tie_word_embeddings: false,
+      rope_scaling: {
+        rope_type: "longrope",
+        long_factor: nativeFactors(32768),
+        short_factor: nativeFactors(32768),
+        original_max_position_embeddings: 32768,
+      },
     },
   ],
   [

@@ -4,6 +4,7 @@ import { checkKvType, kvTypes } from "../model/config.ts";
 import { modelFingerprint } from "../model/fingerprint.ts";
 import { openModel } from "../model/load.ts";
 import { checkPackable } from "../model/packed-model.ts";
+import { extendRope, type RopeMode, ropeModes } from "../model/rope-extension.ts";
 import { chooseSparse, type SparseMode, sparseModes } from "../model/sparse-rule.ts";
 import {
   addon,
@@ -47,6 +48,11 @@ export interface LoadOptions extends PackOptions {
    * "auto"; `info.sparse` says what runs.
    */
   readonly sparse?: SparseMode | undefined;
+  /**
+   * Rotary positions: "native" as the model's files say, "128k" by the extension of MiniCPM4-8B's and MiniCPM4.1-8B's
+   * cards, for up to 131,072 tokens. Other models throw UnsupportedError. Default "native".
+   */
+  readonly rope?: RopeMode | undefined;
   /**
    * Bytes of keys and values that are kept for later prompts when no session holds them any more: a prompt that begins
    * like an earlier one starts from them. Dropped, oldest first, when sessions need the memory. Default: an eighth
@@ -92,6 +98,8 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
     opened.config,
     oneOf("sparse", options.sparse ?? "auto", sparseModes),
   );
+  const rope = oneOf("rope", options.rope ?? "native", ropeModes);
+  const config = extendRope(opened.path, opened.config, rope);
   const template = new ChatTemplate(opened.tokenizer, {
     source: opened.chatTemplate,
     file: opened.path,
@@ -107,7 +115,11 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
     ...opened.plan,
     ...place,
     ...packing,
-    config: { ...opened.plan.config, sparse: sparse.rule },
+    config: {
+      ...opened.plan.config,
+      ...(config.longRope && { longRope: config.longRope }),
+      sparse: sparse.rule,
+    },
   };
   const plan: ModelPlan = {
     ...run,
@@ -121,14 +133,14 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
   const choice = withPublicErrors(() =>
     chooseContextLength({
       asked: options.contextLength ?? "auto",
-      most: opened.config.maxContext,
+      most: config.maxContext,
       freeBytes,
       memoryPlan: (capacity) => addon().memoryPlan(plan, { capacity, sequences: 1 }),
     }),
   );
   const native = await loadWeights(plan, onProgress, signal);
   const loadMs = performance.now() - start;
-  const { tokenizer, stopTokens, generationConfig: defaults, config } = opened;
+  const { tokenizer, stopTokens, generationConfig: defaults } = opened;
   return new LocalModel({
     native,
     tokenizer,
@@ -146,6 +158,7 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
       activations: packing.activations,
       kvType: place.kvType,
       sparse: sparse.text,
+      rope,
       maxContextLength: config.maxContext,
       ...choice,
       memory: withTokenizer(choice.memory, tokenizer.vocabSize),

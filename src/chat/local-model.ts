@@ -39,7 +39,8 @@ export class LocalModel implements Model {
     this.tokenizer = parts.tokenizer;
     this.#parts = parts;
     const { fingerprint } = parts.native;
-    this.#home = { model: parts.info.name, fingerprint, open: new Set() };
+    const { name: model, rope } = parts.info;
+    this.#home = { model, fingerprint, rope, open: new Set() };
   }
 
   chat(messages: readonly Message[], options: GenerateOptions = {}): Generation {
@@ -92,7 +93,14 @@ export class LocalModel implements Model {
     checkOptions(options);
     const { onNotice = () => {}, onProgress = () => {}, signal, tools } = options;
     const saved = await readSavedSession(path);
-    const { messages, model, tokens, fingerprint } = saved;
+    const { messages, model, tokens, fingerprint, rope = "native" } = saved;
+    if (rope !== this.#home.rope) {
+      throw new OptionError(
+        "rope",
+        `"${rope}", with which the session in ${path} was saved`,
+        this.#home.rope,
+      );
+    }
     const contextLength = options.contextLength ?? Math.min(saved.contextLength, this.info.contextLength);
     const session = this.#createSession({ messages, tools, contextLength });
     try {

@@ -1,4 +1,5 @@
 import type { ModelConfig } from "../model/config.ts";
+import type { RopeMode } from "../model/rope-extension.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { CacheStatus, KvType, NativeDevice, Packing } from "../native/binding.ts";
 import type { ToolDefinition } from "../tools/tool.ts";
@@ -27,6 +28,8 @@ export interface ModelInfo {
   readonly kvType: KvType;
   /** Sparse attention that runs, for people: "none", or which rule from how many tokens on. */
   readonly sparse: string;
+  /** Rotary positions: the files' own, or extended to 128K tokens. */
+  readonly rope: RopeMode;
   /** Tokens one conversation can hold. */
   readonly contextLength: number;
   /** Tokens the model was made for. */
@@ -71,6 +74,7 @@ export interface Model extends AsyncDisposable {
    * Goes on with a session that `session.save` has saved: its messages, and its keys and values as far as this model
    * with these settings has made them; what it has not is computed by the next send.
    *
+   * @throws OptionError where it was saved with another `rope`.
    * @throws SavedSessionError, and what createSession throws; AbortError when `signal` fires.
    */
   loadSession(path: string, options?: LoadSessionOptions): Promise<Session>;

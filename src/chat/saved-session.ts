@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { MiniCpmError, SavedSessionError, StorageError } from "../errors.ts";
+import { type RopeMode, ropeModes } from "../model/rope-extension.ts";
 import { checkMessages, type Message } from "./message.ts";
 import type { SavedTranscript } from "./transcript.ts";
 
@@ -19,6 +20,8 @@ export interface SavedSession {
   readonly model: string;
   /** What the keys and values were computed with: see NativeModel.fingerprint. */
   readonly fingerprint: string;
+  /** Rotary positions that its tokens had; absent in files that are older than the choice: "native". */
+  readonly rope?: RopeMode;
   /** Tokens that the session could hold. */
   readonly contextLength: number;
   readonly messages: readonly Message[];
@@ -100,9 +103,19 @@ function checked(found: unknown): SavedSession & { readonly blocks: string } {
     if (!right) throw new Error(`session.json has no right ${what}`);
   };
   expect(session?.version === version, `version (${version})`);
-  const { model, fingerprint, contextLength, messages = [], transcript, tokens, blocks } = session ?? {};
+  const {
+    model,
+    fingerprint,
+    rope = "native",
+    contextLength,
+    messages = [],
+    transcript,
+    tokens,
+    blocks,
+  } = session ?? {};
   expect(typeof model === "string", "model");
   expect(typeof fingerprint === "string", "fingerprint");
+  expect(ropeModes.includes(rope), "rope");
   expect(Number.isSafeInteger(contextLength) && (contextLength as number) > 0, "contextLength");
   if (!Array.isArray(messages) || messages.length > 0) checkMessages(messages);
   expect(areCounts(tokens), "tokens");

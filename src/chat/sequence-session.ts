@@ -1,6 +1,7 @@
 import type { Sequence } from "../engine/sequence.ts";
 import { Turns } from "../engine/turns.ts";
 import { OptionError, StateError } from "../errors.ts";
+import type { RopeMode } from "../model/rope-extension.ts";
 import { checkTools, type ToolDefinition } from "../tools/tool.ts";
 import { answer, type Voice } from "./answer.ts";
 import type { GenerateOptions } from "./generate-options.ts";
@@ -18,6 +19,7 @@ import { Transcript } from "./transcript.ts";
 export interface SessionHome {
   readonly model: string;
   readonly fingerprint: string;
+  readonly rope: RopeMode;
   /** The sessions that are not closed. */
   readonly open: Set<SequenceSession>;
 }
@@ -118,6 +120,7 @@ export class SequenceSession implements Session {
       const session: SavedSession = {
         model: this.#home.model,
         fingerprint: this.#home.fingerprint,
+        rope: this.#home.rope,
         contextLength: this.contextLength,
         messages: this.#messages,
         transcript: this.#transcript.saved(),

@@ -14,6 +14,7 @@ import {
   type LoadFlags,
   type OutputOptions,
   packOptions,
+  ropeOption,
   sparseOption,
 } from "./command-options.ts";
 import { chosenModel, defaultModelHelp, modelHelp } from "./default-model.ts";
@@ -145,14 +146,24 @@ function addWhereOptions(command: Command): void {
   add(kvTypeOption());
   for (const option of packOptions()) add(option);
   add(sparseOption().default("auto"));
+  add(ropeOption().default("native"));
 }
 
 /** How the model is loaded, alone or in a comparison. */
-function loadOf({ device, threads, kvType: asked, sparse, pack, packGroup, activations }: BenchOptions) {
+function loadOf({
+  device,
+  threads,
+  kvType: asked,
+  sparse,
+  rope,
+  pack,
+  packGroup,
+  activations,
+}: BenchOptions) {
   const kvType = asked ?? (device === "reference" ? "f32" : "f16");
   if (device === "reference" && kvType !== "f32")
     throw new UsageError("--device reference computes in f32 only.");
-  return { device, threads, kvType, sparse, pack, packGroup, activations };
+  return { device, threads, kvType, sparse, rope, pack, packGroup, activations };
 }
 
 /** Loads the model named, nano, or one of random weights in the shape named. */

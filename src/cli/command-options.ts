@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { GenerateOptions, LoadOptions } from "../index.ts";
 import { kvTypes } from "../model/config.ts";
 import { packFormats, packGroups } from "../model/packed-model.ts";
+import { ropeModes } from "../model/rope-extension.ts";
 import { sparseModes } from "../model/sparse-rule.ts";
 import { integer, kebabCase, type Setting, SettingError, settings } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
@@ -26,6 +27,7 @@ export interface LoadFlags {
   readonly packGroup?: NonNullable<LoadOptions["packGroup"]>;
   readonly activations?: NonNullable<LoadOptions["activations"]>;
   readonly sparse?: NonNullable<LoadOptions["sparse"]>;
+  readonly rope?: NonNullable<LoadOptions["rope"]>;
   /** No flag of its own: commands that keep what they read set it. */
   readonly cacheDir?: string | undefined;
 }
@@ -51,6 +53,7 @@ export function addLoadOptions(command: Command): Command {
   add(kvTypeOption());
   for (const option of packOptions()) add(option);
   add(sparseOption());
+  add(ropeOption());
   return command;
 }
 
@@ -61,6 +64,11 @@ export function kvTypeOption(): Option {
 export function sparseOption(): Option {
   const help = "sparse attention: as trained, also where not trained, never";
   return new Option("--sparse <mode>", help).choices(sparseModes);
+}
+
+export function ropeOption(): Option {
+  const help = "rotary positions: as the files say, or MiniCPM4-8B's and 4.1-8B's extension to 128K tokens";
+  return new Option("--rope <mode>", help).choices(ropeModes);
 }
 
 /** The flags of packed weights. */
@@ -105,9 +113,9 @@ export function addGenerateOptions(command: Command): Command {
 }
 
 export function loadOptions(options: LoadFlags): LoadOptions {
-  const { contextLength, threads, device, kvType, sparse, cacheDir } = options;
+  const { contextLength, threads, device, kvType, sparse, rope, cacheDir } = options;
   const { pack, packGroup, activations } = options;
-  return { contextLength, threads, device, kvType, pack, packGroup, activations, sparse, cacheDir };
+  return { contextLength, threads, device, kvType, pack, packGroup, activations, sparse, rope, cacheDir };
 }
 
 export function generateOptions(options: GenerateOptions): GenerateOptions {

@@ -50,6 +50,7 @@ function reportLines(report: ModelReport): string[] {
       ["head", report.tiedHead ? "tied to the embedding" : "its own"],
       ["sparse attention", sparse],
       ...(sparseConfig ? [["  sparse_config", shown(sparseConfig)]] : []),
+      ...(report.extendedContext ? [["extension", `${report.extendedContext} tokens with --rope 128k`]] : []),
       ["chat template", report.chatTemplate ? "its own" : "none: ChatML in MiniCPM4's form is used"],
       [
         "tokenizer",

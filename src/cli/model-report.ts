@@ -1,6 +1,7 @@
 /** What `inspect` tells of a checkpoint: a plain object whose shape stays, printed or as JSON. */
 import type { OpenedCheckpoint, OpenedModel } from "../model/opened-model.ts";
 import type { PackedModel } from "../model/packed-model.ts";
+import { extendedContext, isExtensible } from "../model/rope-extension.ts";
 import { chooseSparse } from "../model/sparse-rule.ts";
 import { weightBytes, weightElements } from "../model/weight-size.ts";
 import type { WeightPlan } from "../native/binding.ts";
@@ -29,6 +30,8 @@ export interface ModelReport {
   /** What runs, for people. */
   readonly sparse: string;
   readonly sparseConfig: Readonly<Record<string, unknown>> | null;
+  /** Tokens that `rope: "128k"` extends the model to; null where it cannot. */
+  readonly extendedContext: number | null;
   readonly generationConfig: Readonly<Record<string, unknown>>;
   /** The model brings a chat template. */
   readonly chatTemplate: boolean;
@@ -53,6 +56,7 @@ export function modelReport(opened: OpenedModel): ModelReport {
     unknownTensors,
     sparse: chooseSparse(path, config, "auto").text,
     sparseConfig: sparseConfig ?? null,
+    extendedContext: isExtensible(config) ? extendedContext : null,
     generationConfig: { ...generationConfig },
     chatTemplate: opened.chatTemplate !== undefined,
     stopTokens: Array.from(opened.stopTokens),

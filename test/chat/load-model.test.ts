@@ -1,6 +1,11 @@
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
+import { writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 import { type LoadOptions, type LoadProgress, loadModel } from "../../src/chat/load-model.ts";
 import { packedLayout } from "../../src/model/packed-model.ts";
+import { extendedFactors, nativeFactors } from "../../src/model/rope-extension.ts";
 import type { DeviceInfo, MemoryPlan, ModelPlan, NativeAddon } from "../../src/native/binding.ts";
 import { nativeError, ScriptedModel } from "../engine/scripted.ts";
 
@@ -237,4 +242,38 @@ test("sparse attention runs as the model was trained, where it was not with a no
     [64, expect.any(String)],
   ]);
   await expect(loadModel("nano", { sparse: "yes" as "on" })).rejects.toMatchObject({ option: "sparse" });
+});
+
+test("rope 128k loads MiniCPM4-8B's factors for 128K tokens, and is told; nano has none", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "minicpm-rope-"));
+  try {
+    const factors = nativeFactors(32768);
+    const longrope = { rope_type: "longrope", short_factor: factors, long_factor: factors };
+    const config = {
+      architectures: ["MiniCPMForCausalLM"],
+      vocab_size: 1450,
+      hidden_size: 256,
+      intermediate_size: 64,
+      num_hidden_layers: 1,
+      num_attention_heads: 2,
+      num_key_value_heads: 1,
+      max_position_embeddings: 32768,
+      tie_word_embeddings: true,
+      rope_scaling: { ...longrope, original_max_position_embeddings: 32768 },
+    };
+    writeSeededCheckpoint(folder, config, { seed: 1, dtype: "BF16" });
+    cpSync("models/tiny/tokenizer.json", join(folder, "tokenizer.json"));
+    addon.freeBytes = 1e9;
+    const native = await loadModel(folder);
+    expect(native.info).toMatchObject({ rope: "native", contextLength: 32768 });
+    const extended = await loadModel(folder, { rope: "128k" });
+    expect(extended.info).toMatchObject({ rope: "128k", contextLength: 131072, maxContextLength: 131072 });
+    const lists = addon.plans.map(({ config }) => config.longRope?.longFactor);
+    expect(lists).toEqual([factors.map(Math.fround), extendedFactors(32768).map(Math.fround)]);
+    expect(addon.plans[0]?.fingerprint).not.toBe(addon.plans[1]?.fingerprint);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  await expect(loadModel("nano", { rope: "128k" })).rejects.toMatchObject({ code: "UNSUPPORTED" });
+  await expect(loadModel("nano", { rope: "1M" as "128k" })).rejects.toMatchObject({ option: "rope" });
 });

@@ -109,6 +109,24 @@ testNative("a session of other settings is told, and goes on from its words", as
   expect(text).not.toBe("");
 });
 
+testNative("a session of other rotary positions is refused with those that it has", async () => {
+  const path = join(folder, "talk");
+  await using model = await loadModel("nano");
+  await talkAndSave(model, path);
+  const file = join(path, "session.json");
+  const saved = JSON.parse(readFileSync(file, "utf8"));
+  expect(saved.rope).toBe("native");
+  writeFileSync(file, JSON.stringify({ ...saved, rope: "128k" }));
+  await expect(model.loadSession(path)).rejects.toMatchObject({
+    code: "OPTION",
+    message: expect.stringMatching(
+      /^rope must be "128k", with which the session in .* was saved, not 'native'/,
+    ),
+  });
+  writeFileSync(file, JSON.stringify({ ...saved, rope: "1M" }));
+  await expect(model.loadSession(path)).rejects.toThrow(/no right rope/);
+});
+
 testNative("blocks that were changed, cut or lost are computed again, with the same answer", async () => {
   const path = join(folder, "talk");
   await using model = await loadModel("nano", { cacheBytes: 0 });

@@ -59,6 +59,7 @@ export function scriptedModel({
       activations: "f32",
       kvType: "f32",
       sparse: "none",
+      rope: "native",
       contextLength,
       maxContextLength: config.maxContext,
       contextReason: "It is written down.",

@@ -18,6 +18,7 @@ test("--json has a stable shape whose groups add up", async () => {
     "bytes",
     "chatTemplate",
     "config",
+    "extendedContext",
     "format",
     "generationConfig",
     "groups",

@@ -14,6 +14,14 @@ testNative("the answer is on stdout and nothing else is", async () => {
   expect(untrained.out).not.toMatch(/trained/);
 });
 
+testNative("--rope 128k is refused for a model that has no such extension", async () => {
+  const { code, out, err } = await minicpm(["run", nano, "hi", "--rope", "128k"]);
+  expect({ code, out }).toEqual({ code: 1, out: "" });
+  expect(err).toMatch(
+    /^error: The extension to 128K tokens for this model .*nano.* is not supported\. There is one for/,
+  );
+});
+
 testNative("--quiet keeps stderr empty, --verbose tells numbers", async () => {
   expect((await minicpm(["run", nano, "hi", "--quiet"])).err).toBe("");
   const { err } = await minicpm(["run", nano, "hi", "--verbose"]);
