@@ -95,6 +95,8 @@ Napi::Function ModelBinding::define(Napi::Env env) {
                          InstanceMethod<&ModelBinding::cache_status>("cacheStatus"),
                          InstanceMethod<&ModelBinding::create_sequence>("createSequence"),
                          InstanceMethod<&ModelBinding::memory_plan>("memoryPlan"),
+                         InstanceMethod<&ModelBinding::start_profile>("startProfile"),
+                         InstanceMethod<&ModelBinding::stop_profile>("stopProfile"),
                          InstanceMethod<&ModelBinding::dispose>("dispose"),
                      });
 }
@@ -165,6 +167,27 @@ Napi::Value ModelBinding::create_sequence(const Napi::CallbackInfo& info) {
 
 Napi::Value ModelBinding::memory_plan(const Napi::CallbackInfo& info) {
   return memory_plan_of(model_->plan(), info[0]);
+}
+
+void ModelBinding::start_profile(const Napi::CallbackInfo&) {
+  if (!disposed_) model_->start_profile();
+}
+
+// stopProfile(): { [op]: { calls, seconds, bytes } }
+Napi::Value ModelBinding::stop_profile(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Object result = Napi::Object::New(env);
+  if (disposed_) return result;
+  const auto counts = model_->stop_profile();
+  for (int i = 0; i < kOpKinds; ++i) {
+    const OpProfile::Count& count = counts[static_cast<size_t>(i)];
+    Napi::Object of_kind = Napi::Object::New(env);
+    of_kind.Set("calls", static_cast<double>(count.calls));
+    of_kind.Set("seconds", static_cast<double>(count.nanoseconds) / 1e9);
+    of_kind.Set("bytes", static_cast<double>(count.bytes));
+    result.Set(std::string(name_of(static_cast<OpKind>(i))), of_kind);
+  }
+  return result;
 }
 
 Napi::Value ModelBinding::dispose(const Napi::CallbackInfo& info) {

@@ -31,6 +31,8 @@ class ModelBinding : public TaggedWrap<ModelBinding> {
   Napi::Value cache_status(const Napi::CallbackInfo& info);
   Napi::Value create_sequence(const Napi::CallbackInfo& info);
   Napi::Value memory_plan(const Napi::CallbackInfo& info);
+  void start_profile(const Napi::CallbackInfo& info);
+  Napi::Value stop_profile(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
   std::shared_ptr<Model> model_;

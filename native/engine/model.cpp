@@ -82,6 +82,16 @@ std::shared_ptr<Sequence> Model::create_sequence(int64_t capacity) {
   return sequence;
 }
 
+void Model::start_profile() {
+  if (forward_) forward_->profile().start();
+}
+
+std::array<OpProfile::Count, kOpKinds> Model::stop_profile() {
+  if (!forward_) return {};
+  forward_->profile().stop();
+  return forward_->profile().counts();
+}
+
 void Model::adopt(const std::shared_ptr<Sequence>& sequence) {
   std::erase_if(sequences_, [](const auto& weak) { return weak.expired(); });
   sequences_.push_back(sequence);

@@ -2,6 +2,7 @@
 // runs its sequences.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -70,6 +71,9 @@ class Model {
   /// The plan's, the instruction set and the layout of blocks: names a folder of the directory.
   const std::string& fingerprint() const { return fingerprint_; }
   int64_t ops_started() const { return forward_ ? forward_->ops_started() : 0; }
+  /// Counts time and bytes of ops from now on, or no longer. Nothing once closed.
+  void start_profile();
+  std::array<OpProfile::Count, kOpKinds> stop_profile();
 
  private:
   friend class Sequence;

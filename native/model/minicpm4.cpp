@@ -94,7 +94,7 @@ void MiniCpm4::reserve(int64_t capacity) {
 template <typename Op>
 void MiniCpm4::start(const Op& op) {
   ops_.fetch_add(1, std::memory_order_relaxed);
-  backend_.run(op);
+  profile_.run(backend_, op);
 }
 
 Tensor MiniCpm4::quantized(int64_t rows, int64_t columns) const {
@@ -218,7 +218,7 @@ void MiniCpm4::mlp(const Layer& layer, int rows) {
 void MiniCpm4::fill(const Batch& batch) {
   const auto rows = static_cast<int64_t>(batch.tokens.size());
   const Tensor k = a_.k.slice(0, rows), v = a_.v.slice(0, rows);
-  uint32_t random = 1;
+  auto random = static_cast<uint32_t>(batch.segments.front().position) + 1;
   for (const Tensor& tensor : {k, v}) {
     for (int64_t i = 0; i < tensor.rows * tensor.columns; ++i) {
       random = random * 1664525 + 1013904223;  // Knuth's LCG

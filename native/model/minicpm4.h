@@ -11,6 +11,7 @@
 
 #include "native/backend/backend.h"
 #include "native/model/config.h"
+#include "native/model/op_profile.h"
 #include "native/model/rope_angles.h"
 #include "native/weights/weights.h"
 
@@ -63,6 +64,8 @@ class MiniCpm4 {
 
   /// Ops started since construction.
   int64_t ops_started() const { return ops_; }
+  /// Of every op between embedding and head.
+  OpProfile& profile() { return profile_; }
 
  private:
   struct Layer {
@@ -102,6 +105,7 @@ class MiniCpm4 {
   Tensor embed_, norm_, head_;
   std::vector<Layer> layers_;
   std::atomic<int64_t> ops_{0};
+  OpProfile profile_;
 
   Buffer arena_;
   const Activations a_;

@@ -137,6 +137,30 @@ export interface NativeSequence {
   dispose(): void;
 }
 
+/** What runs between embedding and head, in their order (kernels/). */
+export type OpKind =
+  | "embed"
+  | "rms_norm"
+  | "linear"
+  | "quantize_rows"
+  | "rope"
+  | "kv_append"
+  | "pool_keys"
+  | "score_blocks"
+  | "select_blocks"
+  | "attention"
+  | "silu_mul";
+
+export type OpProfile = Readonly<Record<OpKind, OpCount>>;
+
+export interface OpCount {
+  readonly calls: number;
+  /** From its start to its end, on all threads together. */
+  readonly seconds: number;
+  /** Weights, keys, values and pooled keys that it read. */
+  readonly bytes: number;
+}
+
 export interface NativeModel {
   readonly device: NativeDevice;
   readonly isa: string;
@@ -148,6 +172,10 @@ export interface NativeModel {
   readonly opsStarted: number;
   /** The plan's, with what else changes keys and values: instruction set, block format. */
   readonly fingerprint: string;
+  /** Benchmarks only: counts the time and bytes of ops from 0 on. */
+  startProfile(): void;
+  /** Counts no longer; what it has come to, by kind of op. */
+  stopProfile(): OpProfile;
   /** Undefined without a directory. */
   cacheStatus(): CacheStatus | undefined;
   /** Frees the model when its last call has ended; its sequences are disposed. */

@@ -5,6 +5,7 @@ import type {
   NativeModel,
   NativeSampling,
   NativeSequence,
+  OpProfile,
   StopReason,
   TokenEvent,
 } from "../../src/native/binding.ts";
@@ -57,6 +58,15 @@ export class ScriptedModel implements NativeModel {
   memoryPlan({ capacity, sequences }: { capacity: number; sequences: number }): MemoryPlan {
     const kv = capacity * sequences;
     return { mapped: 100, weights: 0, kv, activations: 0, total: 100 + kv };
+  }
+
+  startProfile(): void {}
+
+  stopProfile(): OpProfile {
+    const none = { calls: 0, seconds: 0, bytes: 0 };
+    const kinds = ["embed", "rms_norm", "linear", "quantize_rows", "rope", "kv_append"] as const;
+    const others = ["pool_keys", "score_blocks", "select_blocks", "attention", "silu_mul"] as const;
+    return Object.fromEntries([...kinds, ...others].map((kind) => [kind, none])) as OpProfile;
   }
 
   cacheStatus(): undefined {}
