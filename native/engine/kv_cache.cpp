@@ -176,7 +176,7 @@ void KvCache::truncate(int64_t length) {
   for (int64_t i = kept - reopens; i < static_cast<int64_t>(blocks_.size()); ++i) {
     shared += store_.holders(blocks_[static_cast<size_t>(i)]) > 1;
   }
-  store_.reserve(shared);
+  store_.reserve(shared + reopens);  // the open copy stands beside the full block for a moment
   store_.release(shared);
   while (static_cast<int64_t>(blocks_.size()) > kept) {
     store_.exchange(blocks_.back());
@@ -188,6 +188,7 @@ void KvCache::truncate(int64_t length) {
     KvBlock* open = store_.take();
     std::memcpy(open->memory.data(), full->memory.data(), open->memory.size());
     store_.exchange(full);
+    store_.release(1);
     replace_last(open);
   }
   keys_.resize(std::min(keys_.size(), static_cast<size_t>(length / kBlockTokens) + 1));

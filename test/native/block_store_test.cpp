@@ -145,6 +145,19 @@ TEST("a cut cache grows again to its capacity while the store keeps what it had"
   CHECK(std::ranges::adjacent_find(blocks) == blocks.end());
 }
 
+TEST("a full block is cut where the store has promised no other") {
+  TinyModel tiny("cpu");
+  const std::vector<int32_t> tokens = random_tokens(kBlockTokens, 8);
+  const auto sequence = tiny.model->create_sequence(kBlockTokens);
+  prefill(*sequence, tokens);
+  const std::vector<float> logits = sequence->logits();
+  sequence->truncate(40);
+  CHECK(tiny.model->store().usage().promised == 0);
+  prefill(*sequence, {tokens.begin() + 40, tokens.end()});
+  CHECK(sequence->logits() == logits);
+  CHECK(tiny.model->store().usage().promised == 0);
+}
+
 TEST("blocks and promises add up after random schedules") {
   const int64_t before = buffer_bytes();
   {
