@@ -1,5 +1,7 @@
 /** Two bars a row as SVG: a value beside the one it is compared with, whose bars are all of one length. */
 
+import { contentTop, fixed, svgFile, svgText } from "./svg.ts";
+
 export interface BarChart {
   readonly title: string;
   /** Small lines under the title. */
@@ -32,27 +34,19 @@ const rowHeight = 2 * barHeight + 18;
 const colours = { ours: "#2563eb", theirs: "#9ca3af", line: "#111827" };
 
 export function barChart({ title, notes, rows }: BarChart): string {
-  const top = 44 + 16 * notes.length;
+  const top = contentTop(notes);
   const height = top + rowHeight * rows.length + 8;
   const longest = Math.max(1, ...rows.flatMap(({ ours, theirs }) => [ours, theirs].map(reach)));
   const scale = (width - left - right) / longest;
   const lines = rows.flatMap(({ name, ours, theirs }, row) => {
     const y = top + rowHeight * row;
     return [
-      text(left - 8, y + barHeight + 4, name, 'text-anchor="end"'),
+      svgText(left - 8, y + barHeight + 4, name, 'text-anchor="end"'),
       ...bar(ours, y, scale, colours.ours),
       ...bar(theirs, y + barHeight + 2, scale, colours.theirs),
     ];
   });
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,
-    `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
-    text(16, 26, title, 'font-size="15" font-weight="bold"'),
-    ...notes.map((note, i) => text(16, 46 + 16 * i, note, 'fill="#4b5563" font-size="11"')),
-    ...lines,
-    "</svg>",
-    "",
-  ].join("\n");
+  return svgFile({ width, height }, { title, notes }, lines);
 }
 
 function reach({ length, most = length }: Bar): number {
@@ -72,20 +66,6 @@ function bar(of: Bar, y: number, scale: number, colour: string): string[] {
       `<path d="M${from} ${middle}H${to}M${from} ${middle - 4}v8M${to} ${middle - 4}v8" stroke="${colours.line}" fill="none"/>`,
     );
   }
-  lines.push(text(Math.max(end, left + reach(of) * scale) + 8, y + barHeight - 4, label));
+  lines.push(svgText(Math.max(end, left + reach(of) * scale) + 8, y + barHeight - 4, label));
   return lines;
-}
-
-function text(x: number, y: number, content: string, attributes = ""): string {
-  return `<text x="${fixed(x)}" y="${y}" ${attributes}>${escapedXml(content)}</text>`.replace(" >", ">");
-}
-
-function escapedXml(text: string): string {
-  const names: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-  // Control characters have no place in XML at all.
-  return text.replace(/[&<>"]/g, (character) => names[character] ?? "").replace(/\p{Cc}/gu, " ");
-}
-
-function fixed(value: number): string {
-  return String(Number(value.toFixed(1)));
 }

@@ -1,5 +1,5 @@
 /** An engine with a model loaded, as a comparison sees it: it times one workload when asked, and rests otherwise. */
-import type { KvType, MachineLimits } from "../native/binding.ts";
+import type { KvType, MachineLimits, OpProfile } from "../native/binding.ts";
 import type { BenchLoadOptions } from "./bench-model.ts";
 import type { Bound } from "./cost.ts";
 import type { Workload } from "./workload.ts";
@@ -14,6 +14,8 @@ export interface MiniCpmSpec {
   /** Shown instead of the folder's. */
   readonly name?: string | undefined;
   readonly load: Omit<BenchLoadOptions, "onProgress">;
+  /** Counts ops by kind in every run. */
+  readonly profile?: boolean | undefined;
 }
 
 export interface LlamaCppSpec {
@@ -58,6 +60,12 @@ export interface Sample {
   readonly bound?: Bound;
   /** Measured just before; where the engine can. */
   readonly limits?: MachineLimits;
+  /** What has to be read at least, bytes; where the engine can tell. */
+  readonly leastBytes?: number;
+  /** Memory for the workload's tokens as planned, bytes; where the engine can tell. */
+  readonly plannedBytes?: number;
+  /** Where it was asked for. */
+  readonly profile?: OpProfile;
 }
 
 export interface Engine {

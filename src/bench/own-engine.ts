@@ -1,12 +1,19 @@
 /** This package as an engine of a comparison: the same runs as `minicpm bench` measures. */
+
+import type { NativeModel, OpProfile } from "../native/binding.ts";
 import { loadBenchModel } from "./bench-model.ts";
 import type { Engine, MiniCpmSpec } from "./engine.ts";
 import { repeat } from "./measure.ts";
 import { type Run, runOf } from "./run.ts";
-import { type Workload, workloadName } from "./workload.ts";
+import { type Workload, workloadHeld, workloadName } from "./workload.ts";
 
 /** Throws as `loadBenchModel`. */
-export async function openOwnEngine({ model: reference, name, load }: MiniCpmSpec): Promise<Engine> {
+export async function openOwnEngine({
+  model: reference,
+  name,
+  load,
+  profile = false,
+}: MiniCpmSpec): Promise<Engine> {
   const start = performance.now();
   const model = await loadBenchModel(reference, load, name);
   const loadSeconds = (performance.now() - start) / 1000;
@@ -32,17 +39,33 @@ export async function openOwnEngine({ model: reference, name, load }: MiniCpmSpe
       variants: [""],
     },
     measure: async (workload, _variant, round) => {
-      const { seconds, tokensPerSecond, share, bound, limits } = await repeat(
-        model,
-        workload,
-        runFor(workload),
-        round,
-      );
-      return { seconds, tokensPerSecond, share, bound, limits };
+      const run = runFor(workload);
+      const counted = profile ? profiled(run, native) : undefined;
+      const { cached: _, ...measured } = await repeat(model, workload, counted?.run ?? run, round);
+      return {
+        ...measured,
+        leastBytes: run.work.bytes,
+        plannedBytes: native.memoryPlan({ capacity: workloadHeld(workload), sequences: 1 }).total,
+        ...(counted && { profile: counted.profile() }),
+      };
     },
     close: async () => {
       ready?.run.dispose();
       await native.dispose();
     },
   };
+}
+
+/** The run, with its ops counted, and what they came to last. */
+function profiled(run: Run, native: NativeModel): { readonly run: Run; readonly profile: () => OpProfile } {
+  let profile: OpProfile | undefined;
+  const counted = async () => {
+    native.startProfile();
+    try {
+      return await run.run();
+    } finally {
+      profile = native.stopProfile();
+    }
+  };
+  return { run: { ...run, run: counted }, profile: () => profile as OpProfile };
 }

@@ -8,7 +8,7 @@ import { modelCost } from "./cost.ts";
 import type { EngineSpec, MiniCpmSpec } from "./engine.ts";
 import { type PeerWeights, peerFile, peerWeightsBeside } from "./peer-file.ts";
 import type { SeededProgress } from "./seeded-checkpoint.ts";
-import type { Workload } from "./workload.ts";
+import { type Workload, workloadHeld } from "./workload.ts";
 
 export interface VersusModel {
   /** Folder or file. */
@@ -97,7 +97,7 @@ async function llamaCppSide(
     signal,
     onProgress: (progress) => onWrite(`${name} for llama.cpp`, progress),
   });
-  const capacity = Math.max(...workloads.map(tokensHeld));
+  const capacity = Math.max(...workloads.map(workloadHeld));
   const { path, title, weightBytes } = file;
   return {
     model: title,
@@ -121,16 +121,4 @@ async function onnxRuntimeSide(
     weightBytes: ((linearParameters + headParameters) * 4.25) / 8,
     spec: (threads) => ({ kind: "onnxruntime", entry, model: path, threads }),
   };
-}
-
-/** Tokens in the sequence at the end. */
-function tokensHeld(workload: Workload): number {
-  switch (workload.kind) {
-    case "prompt":
-      return workload.depth + workload.prompt;
-    case "generate":
-      return Math.max(workload.depth, 1) + workload.generate;
-    case "turn":
-      return workload.cached + workload.prompt + workload.generate;
-  }
 }

@@ -63,6 +63,18 @@ export function workloadTokens(workload: Workload): number {
   }
 }
 
+/** Tokens in a sequence at the end. */
+export function workloadHeld(workload: Workload): number {
+  switch (workload.kind) {
+    case "prompt":
+      return workload.depth + workload.prompt;
+    case "generate":
+      return Math.max(workload.depth, 1) + workload.generate;
+    case "turn":
+      return workload.cached + workload.prompt + workload.generate;
+  }
+}
+
 function at(letter: string, tokens: number): string {
   return tokens > 0 ? ` @ ${letter}${tokens}` : "";
 }

@@ -118,7 +118,7 @@ function refuseMixed({ vs, vsType, load, workloads, output }: VersusQuestion): v
 }
 
 /** Models ready to run, and what was written for them. */
-class Prepared {
+export class Prepared {
   readonly notes: string[] = [];
   readonly #cleanups: (() => void)[] = [];
 

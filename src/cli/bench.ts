@@ -5,6 +5,7 @@ import { measure } from "../bench/measure.ts";
 import { csvHeader, csvRow, markdownHeader, markdownRow, type Row, rowOf } from "../bench/report.ts";
 import { findShape, knownShapes, writeShape } from "../bench/shape.ts";
 import { type WorkloadLists, workloadName, workloads } from "../bench/workload.ts";
+import { addCurveOptions, benchCurve, type CurveFlags } from "./bench-curve.ts";
 import { addVersusOptions, benchVersus, type VersusFlags } from "./bench-versus.ts";
 import {
   addOutputOptions,
@@ -30,7 +31,7 @@ const outputs = ["md", "json", "jsonl", "csv"] as const;
 /** What `bench` has of the flags that load a model. */
 type BenchLoadFlags = Omit<LoadFlags, "contextLength" | "device" | "cacheDir">;
 
-interface BenchOptions extends OutputOptions, VersusFlags, BenchLoadFlags {
+interface BenchOptions extends OutputOptions, VersusFlags, CurveFlags, BenchLoadFlags {
   readonly prompt: readonly number[];
   readonly generate: readonly number[];
   readonly depth: readonly number[];
@@ -56,6 +57,7 @@ export function addBenchCommand(program: Command, terminal: Terminal): void {
   addMeasureOptions(command);
   addWhereOptions(command);
   addVersusOptions(command);
+  addCurveOptions(command);
   addOutputOptions(command, "the same as -o json, errors too");
   command.action(async (reference: string | undefined, options: BenchOptions) => {
     applyOutputOptions(terminal, options);
@@ -73,6 +75,21 @@ export function addBenchCommand(program: Command, terminal: Terminal): void {
     }
     const output = options.output ?? (options.json ? "json" : "md");
     await interruptible(async (signal) => {
+      if (options.curve !== undefined) {
+        const { kvType, keep = false } = options;
+        return benchCurve(
+          {
+            ...options,
+            ...curveCounts(command),
+            model: reference,
+            keep,
+            load: { ...loadOf(options), kvType },
+            output,
+          },
+          terminal,
+          signal,
+        );
+      }
       if (options.vs !== undefined || options.vsModel !== undefined) {
         const { repetitions: rounds, keep = false } = options;
         const load = loadOf(options);
@@ -193,6 +210,18 @@ async function openModel(
   } finally {
     folder.remove(); // what is mapped stays readable
   }
+}
+
+/** A curve has many points: where nothing else is asked for, each takes little. */
+function curveCounts(command: Command): { prompt: number; generate: number; rounds: number } {
+  const { prompt, generate, repetitions } = command.opts<BenchOptions>();
+  const asked = (name: string, value: number | undefined, usual: number) =>
+    command.getOptionValueSource(name) === "default" ? usual : (value ?? usual);
+  return {
+    prompt: asked("prompt", prompt[0], 256),
+    generate: asked("generate", generate[0], 16),
+    rounds: asked("repetitions", repetitions, 2),
+  };
 }
 
 /** Prints rows as they come; JSON is one list, at the end. */
