@@ -131,8 +131,10 @@ def needle_key(r, pools):
 def needle_example(r, pools, characters, keys=1, depth=None, questions=1):
     """A fact among `characters` of filler, with `keys` - 1 more facts of the same form beside it.
 
-    `depth` in 0..1 places the fact that is asked for first; without it, it lies anywhere, as the others do.
+    `depth` in 0..1 places the fact that is asked for first, a list of depths the first ones; without it, they
+    lie anywhere, as the others do.
     """
+    depths = depth if isinstance(depth, list) else [] if depth is None else [depth]
     numbers = {}
     while len(numbers) < keys:
         numbers.setdefault(needle_key(r, pools), str(r.randint(10000, 99999)))
@@ -141,7 +143,7 @@ def needle_example(r, pools, characters, keys=1, depth=None, questions=1):
         text.append(filler(r, pools))
         size += len(text[-1]) + 1
     for i, (key, number) in enumerate(numbers.items()):
-        share = depth if depth is not None and i == 0 else r.random()
+        share = depths[i] if i < len(depths) else r.random()
         text.insert(int(share * len(text)), f"Remember: {key} is {number}.")
     messages, lead = [], " ".join(text) + "\n"
     for key in list(numbers)[:questions]:
