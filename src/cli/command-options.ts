@@ -26,6 +26,8 @@ export interface LoadFlags {
   readonly packGroup?: NonNullable<LoadOptions["packGroup"]>;
   readonly activations?: NonNullable<LoadOptions["activations"]>;
   readonly sparse?: NonNullable<LoadOptions["sparse"]>;
+  readonly kvSpill?: string;
+  readonly kvMemoryBytes?: number;
   /** No flag of its own: commands that keep what they read set it. */
   readonly cacheDir?: string | undefined;
 }
@@ -49,6 +51,7 @@ export function addLoadOptions(command: Command): Command {
   add(new Option("-t, --threads <count>", "threads that compute").argParser(guarded(integer(1))));
   add(new Option("--device <name>", "where to run").choices(["auto", "cpu", "reference"]));
   add(kvTypeOption());
+  for (const option of spillOptions()) add(option);
   for (const option of packOptions()) add(option);
   add(sparseOption());
   return command;
@@ -56,6 +59,20 @@ export function addLoadOptions(command: Command): Command {
 
 export function kvTypeOption(): Option {
   return new Option("--kv-type <type>", "how keys and values are held").choices(kvTypes);
+}
+
+/** The flags of keys and values beyond memory. */
+export function spillOptions(): Option[] {
+  return [
+    new Option(
+      "--kv-spill <folder>",
+      "where keys and values go that memory does not hold (sparse attention)",
+    ),
+    new Option(
+      "--kv-memory-bytes <count>",
+      "bytes of them in memory with --kv-spill: a quarter of free memory by default",
+    ).argParser(guarded(integer(1))),
+  ];
 }
 
 export function sparseOption(): Option {
@@ -106,8 +123,9 @@ export function addGenerateOptions(command: Command): Command {
 
 export function loadOptions(options: LoadFlags): LoadOptions {
   const { contextLength, threads, device, kvType, sparse, cacheDir } = options;
-  const { pack, packGroup, activations } = options;
-  return { contextLength, threads, device, kvType, pack, packGroup, activations, sparse, cacheDir };
+  const { pack, packGroup, activations, kvSpill, kvMemoryBytes } = options;
+  const spill = { kvSpill, kvMemoryBytes };
+  return { contextLength, threads, device, kvType, pack, packGroup, activations, sparse, cacheDir, ...spill };
 }
 
 export function generateOptions(options: GenerateOptions): GenerateOptions {
