@@ -93,6 +93,7 @@ Napi::Function ModelBinding::define(Napi::Env env) {
                          InstanceAccessor<&ModelBinding::ops_started>("opsStarted"),
                          InstanceAccessor<&ModelBinding::fingerprint>("fingerprint"),
                          InstanceMethod<&ModelBinding::cache_status>("cacheStatus"),
+                         InstanceMethod<&ModelBinding::spill_status>("spillStatus"),
                          InstanceMethod<&ModelBinding::create_sequence>("createSequence"),
                          InstanceMethod<&ModelBinding::memory_plan>("memoryPlan"),
                          InstanceMethod<&ModelBinding::start_profile>("startProfile"),
@@ -156,6 +157,25 @@ Napi::Value ModelBinding::cache_status(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// spillStatus(): SpillStatus | undefined
+Napi::Value ModelBinding::spill_status(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const KvSpill* spill = disposed_ ? nullptr : model_->store().spill();
+  if (spill == nullptr) return env.Undefined();
+  const KvSpill::Status status = spill->status();
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("folder", status.path);
+  result.Set("capacityBytes", static_cast<double>(status.capacity_bytes));
+  result.Set("fileBytes", static_cast<double>(status.file_bytes));
+  result.Set("hits", static_cast<double>(status.hits));
+  result.Set("misses", static_cast<double>(status.misses));
+  result.Set("bytesRead", static_cast<double>(status.bytes_read));
+  result.Set("bytesWritten", static_cast<double>(status.bytes_written));
+  result.Set("readSeconds", status.read_seconds);
+  result.Set("problem", status.problem);
+  return result;
+}
+
 // createSequence({ capacity }): NativeSequence
 Napi::Value ModelBinding::create_sequence(const Napi::CallbackInfo& info) {
   const int64_t capacity = read_integer_field(info[0], "capacity", 1, kMaxCapacity);
@@ -199,9 +219,10 @@ Napi::Value ModelBinding::dispose(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value memory_plan_of(const ModelPlan& plan, const Napi::Value& options) {
+  const int64_t capacity = read_integer_field(options, "capacity", 1, kMaxCapacity);
+  const int64_t sequences = read_integer_field(options, "sequences", 0, kMaxCapacity);
   const MemoryPlan memory =
-      plan_memory(plan, read_integer_field(options, "capacity", 1, kMaxCapacity),
-                  read_integer_field(options, "sequences", 0, kMaxCapacity));
+      throwing_js(options.Env(), [&] { return plan_memory(plan, capacity, sequences); });
   Napi::Object result = Napi::Object::New(options.Env());
   const auto set = [&](const char* name, int64_t bytes) {
     result.Set(name, Napi::Number::New(options.Env(), static_cast<double>(bytes)));

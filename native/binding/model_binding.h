@@ -29,6 +29,7 @@ class ModelBinding : public TaggedWrap<ModelBinding> {
   Napi::Value ops_started(const Napi::CallbackInfo& info);
   Napi::Value fingerprint(const Napi::CallbackInfo& info);
   Napi::Value cache_status(const Napi::CallbackInfo& info);
+  Napi::Value spill_status(const Napi::CallbackInfo& info);
   Napi::Value create_sequence(const Napi::CallbackInfo& info);
   Napi::Value memory_plan(const Napi::CallbackInfo& info);
   void start_profile(const Napi::CallbackInfo& info);

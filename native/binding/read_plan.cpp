@@ -164,6 +164,11 @@ ModelPlan read_model_plan(const Napi::Value& value) {
     plan.directory = {string(object(directory, "directory"), "path"),
                       read_integer_field(directory, "bytes", 0, int64_t{1} << 53)};
   }
+  const Napi::Value spill = from.Get("spill");
+  if (!spill.IsUndefined()) {
+    plan.spill = {string(object(spill, "spill"), "path"),
+                  read_integer_field(spill, "bytes", 1, int64_t{1} << 53)};
+  }
   const Napi::Array files = array(from, "files");
   for (uint32_t i = 0; i < files.Length(); ++i) {
     plan.files.push_back(read_weight_file(files.Get(i)));

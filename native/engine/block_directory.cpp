@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
+#include "kernels/error.h"
 #include "native/os/files.h"
 
 namespace minicpm {
@@ -96,7 +98,9 @@ void BlockDirectory::main() {
 
 void BlockDirectory::write(KvBlock* block) {
   if (!status().problem.empty() || mark_used(block_path(folder_, block->key))) return;
-  const std::span<const std::byte> bytes(block->memory.data(), block->memory.size());
+  std::span<const std::byte> bytes;
+  const std::optional<Error> unread = error_of([&] { bytes = store_.content(*block, copy_); });
+  if (unread) return end_writing(unread->what());
   const BlockName name{block->parent, block->tokens};
   std::string problem = write_block_file(folder_, name, bytes);
   std::error_code error;

@@ -61,6 +61,7 @@ class BlockDirectory {
   BlockStore& store_;
   const DirectoryPlan plan_;
   const std::string folder_;
+  Buffer copy_;           // of a block that is partly spilled; the writer's own
   int64_t unpruned_ = 0;  // bytes written since the last look at the whole; the writer's own
 
   std::mutex mutex_;  // of what follows

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -37,15 +38,17 @@ ChainKey run_key(std::string_view fingerprint) {
   return key;
 }
 
-BlockStore::BlockStore(KvLayout layout, int64_t cache_bytes)
-    : layout_(layout), cache_blocks_(cache_bytes / static_cast<int64_t>(layout.block_bytes())) {}
+BlockStore::BlockStore(KvLayout layout, int64_t cache_bytes, std::unique_ptr<KvSpill> spill)
+    : layout_(layout),
+      cache_blocks_(cache_bytes / static_cast<int64_t>(layout.block_bytes())),
+      spill_(std::move(spill)) {}
 
 // ------------------------------------------------------------------------------------ reservations
 
 void BlockStore::reserve(int64_t blocks) {
   const std::lock_guard lock(mutex_);
-  const auto block_bytes = static_cast<int64_t>(layout_.block_bytes());
-  const int64_t needed = (promised_ + blocks) * block_bytes;
+  const int64_t block_bytes = memory_of(1);
+  const int64_t needed = memory_of(promised_ + blocks);
   int64_t free_bytes = os::memory().free;
   if (needed > free_bytes && cached_ > 0) {
     const int64_t before = cached_;
@@ -61,6 +64,11 @@ void BlockStore::reserve(int64_t blocks) {
   }
   promised_ += blocks;
   stock_headers();
+}
+
+int64_t BlockStore::memory_of(int64_t blocks) {
+  return blocks *
+         (spill_ ? KvSpill::pinned_bytes(layout_) : static_cast<int64_t>(layout_.block_bytes()));
 }
 
 void BlockStore::stock_headers() {
@@ -88,8 +96,9 @@ KvBlock* BlockStore::take() {
   Buffer memory(layout_.block_bytes());
   const std::lock_guard lock(mutex_);
   KvBlock* block = free_headers_.back();
-  free_headers_.pop_back();
   block->memory = std::move(memory);
+  if (spill_) spill_->begin(*block);
+  free_headers_.pop_back();
   block->holders = 1;
   --promised_;
   ++held_;
@@ -122,6 +131,21 @@ int64_t BlockStore::holders(const KvBlock* block) {
   return block->holders;
 }
 
+std::span<const std::byte> BlockStore::content(const KvBlock& block, Buffer& copy) {
+  if (!spill_) return {block.memory.data(), block.memory.size()};
+  if (copy.size() == 0) copy = Buffer(layout_.block_bytes());
+  spill_->read(block, {copy.data(), copy.size()});
+  return {copy.data(), copy.size()};
+}
+
+void BlockStore::copy(const KvBlock& from, KvBlock& to) {
+  if (spill_) {
+    spill_->read(from, {to.memory.data(), to.memory.size()});
+  } else {
+    std::memcpy(to.memory.data(), from.memory.data(), to.memory.size());
+  }
+}
+
 // ----------------------------------------------------------------------------------------- finding
 
 KvBlock* BlockStore::seal(KvBlock* block, const ChainKey& parent,
@@ -130,6 +154,7 @@ KvBlock* BlockStore::seal(KvBlock* block, const ChainKey& parent,
     exchange(block);  // find() used a promise
     return known;
   }
+  if (spill_) spill_->write(*block);
   const std::lock_guard lock(mutex_);
   block->parent = parent;
   block->key = extend(parent, tokens);
@@ -202,6 +227,7 @@ void BlockStore::shrink_cache(int64_t keep) {
 }
 
 void BlockStore::free(KvBlock* block) {
+  if (spill_) spill_->end(*block);
   block->memory = Buffer();
   block->sealed = false;
   free_headers_.push_back(block);

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string_view>
@@ -13,6 +14,7 @@
 
 #include "kernels/kv_layout.h"
 #include "native/backend/buffer.h"
+#include "native/engine/kv_spill.h"
 
 namespace minicpm {
 
@@ -33,11 +35,14 @@ ChainKey run_key(std::string_view fingerprint);
 
 /// 64 tokens' keys and values for every layer and head. Sealed blocks are immutable.
 struct KvBlock {
-  Buffer memory;
+  Buffer
+      memory;  // with a spill, of a sealed block: read what was fetched, or by BlockStore::content
   int64_t holders = 0;  // sequences
   bool sealed = false;
   ChainKey parent, key;                        // once sealed
   std::array<int32_t, kBlockTokens> tokens{};  // once sealed
+
+  Spilled spilled;  // the spill's
 
   // The store's links: in a bucket once sealed; in age order while nobody holds it.
   KvBlock* next_in_bucket = nullptr;
@@ -50,12 +55,14 @@ struct KvBlock {
 /// finds memory gone midway.
 class BlockStore {
  public:
-  /// Sealed blocks that nobody holds are kept up to `cache_bytes`.
-  BlockStore(KvLayout layout, int64_t cache_bytes);
+  /// Sealed blocks that nobody holds are kept up to `cache_bytes`. `spill`, if any, has what its
+  /// memory does not hold.
+  BlockStore(KvLayout layout, int64_t cache_bytes, std::unique_ptr<KvSpill> spill = nullptr);
   BlockStore(const BlockStore&) = delete;
   BlockStore& operator=(const BlockStore&) = delete;
 
   const KvLayout& layout() const { return layout_; }
+  KvSpill* spill() { return spill_.get(); }  // null: all is in memory
 
   /// Promises `blocks` more. Drops cached blocks as needed; throws Error{kOutOfMemory} where all
   /// that is promised would still not fit the machine's free memory.
@@ -63,7 +70,8 @@ class BlockStore {
   /// Takes back a promise that was not used.
   void release(int64_t blocks);
 
-  /// A new, zeroed, open block out of the caller's promise.
+  /// A new, zeroed, open block out of the caller's promise. Throws Error{kOutOfMemory, kStorage},
+  /// the promise unused.
   KvBlock* take();
   /// Another holder of a block.
   void share(KvBlock* block);
@@ -72,6 +80,12 @@ class BlockStore {
   /// Drops it and promises the caller another in its place.
   void exchange(KvBlock* block);
   int64_t holders(const KvBlock* block);
+
+  /// All bytes of a block that the caller holds: its memory, or `copy`, filled, where that may lack
+  /// some. Throws Error{kOutOfMemory, kStorage}.
+  std::span<const std::byte> content(const KvBlock& block, Buffer& copy);
+  /// The same into another block's memory.
+  void copy(const KvBlock& from, KvBlock& to);
 
   /// Makes a full block immutable and findable. Returns the block to hold from now on: another one
   /// where the same prefix was already stored (the given one is dropped then).
@@ -103,9 +117,12 @@ class BlockStore {
   /// Frees unheld blocks, oldest first, until at most `keep` are left.
   void shrink_cache(int64_t keep);
   void free(KvBlock* block);
+  /// Of `blocks` blocks that are promised and not yet written.
+  int64_t memory_of(int64_t blocks);
 
   const KvLayout layout_;
   const int64_t cache_blocks_;
+  const std::unique_ptr<KvSpill> spill_;
   std::mutex mutex_;  // of all that follows, and of the blocks' fields
   int64_t promised_ = 0;
   int64_t held_ = 0;

@@ -50,8 +50,14 @@ void StepLoop::step_pending() {
   }
   if (batch_.empty()) return;
 
-  if (!run_batch()) {
+  bool ran = false;
+  const std::optional<Error> error = error_of([&] { ran = run_batch(); });
+  if (!ran) {
     for (Sequence* sequence : batch_) {
+      if (error) {
+        fail(*sequence, *error);
+        continue;
+      }
       sequence->state_->kv.truncate(sequence->state_->length());
       finish(*sequence, Outcome::cancelled);
     }

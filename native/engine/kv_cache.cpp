@@ -38,18 +38,27 @@ KvCache::KvCache(const KvCache& parent)
   blocks_.reserve(static_cast<size_t>(capacity_blocks_));
   pointers_.reserve(static_cast<size_t>(capacity_blocks_));
   keys_.reserve(static_cast<size_t>(capacity_blocks_) + 1);
-  for (KvBlock* block : parent.blocks_) {
-    if (static_cast<int64_t>(blocks_.size()) < full_blocks()) {
-      store_.share(block);
-      push(block);
-    } else {
-      push(store_.take());
-      std::memcpy(pointers_.back(), block->memory.data(), block->memory.size());
+  const std::optional<Error> error = error_of([&] {
+    for (KvBlock* block : parent.blocks_) {
+      if (static_cast<int64_t>(blocks_.size()) < full_blocks()) {
+        store_.share(block);
+        push(block);
+      } else {
+        push(store_.take());
+        store_.copy(*block, *blocks_.back());
+      }
     }
-  }
+  });
+  if (!error) return;
+  let_go();
+  throw Error(*error);
 }
 
 KvCache::~KvCache() {
+  let_go();
+}
+
+void KvCache::let_go() {
   store_.release(capacity_blocks_ - static_cast<int64_t>(blocks_.size()));
   for (KvBlock* block : blocks_) store_.drop(block);
 }
@@ -155,8 +164,9 @@ void KvCache::save(int64_t index, const std::string& folder, const std::string& 
   if (std::filesystem::exists(block_path(folder, block.key))) return;
   if (!previous.empty() && link_block_file(folder, previous, block.key)) return;
   if (directory_ && link_block_file(folder, directory_->folder(), block.key)) return;
-  const std::string problem = write_block_file(folder, {block.parent, block.tokens},
-                                               {block.memory.data(), block.memory.size()});
+  Buffer copy;
+  const std::string problem =
+      write_block_file(folder, {block.parent, block.tokens}, store_.content(block, copy));
   if (!problem.empty()) throw storage_error(folder, problem);
 }
 
@@ -177,6 +187,8 @@ void KvCache::truncate(int64_t length) {
     shared += store_.holders(blocks_[static_cast<size_t>(i)]) > 1;
   }
   store_.reserve(shared + reopens);  // the open copy stands beside the full block for a moment
+  KvBlock* open = nullptr;
+  if (reopens) open = copy_of(*blocks_[static_cast<size_t>(kept) - 1], shared + 1);
   store_.release(shared);
   while (static_cast<int64_t>(blocks_.size()) > kept) {
     store_.exchange(blocks_.back());
@@ -184,16 +196,26 @@ void KvCache::truncate(int64_t length) {
     pointers_.pop_back();
   }
   if (reopens) {
-    KvBlock* full = blocks_.back();
-    KvBlock* open = store_.take();
-    std::memcpy(open->memory.data(), full->memory.data(), open->memory.size());
-    store_.exchange(full);
+    store_.exchange(blocks_.back());
     store_.release(1);
     replace_last(open);
   }
   keys_.resize(std::min(keys_.size(), static_cast<size_t>(length / kBlockTokens) + 1));
   offered_ = std::min(offered_, full_blocks());
   if (tail > 0) zero_from(*blocks_.back(), tail);
+}
+
+/// An open copy. Where there can be none, `promised` blocks are released and the error thrown.
+KvBlock* KvCache::copy_of(const KvBlock& full, int64_t promised) {
+  KvBlock* open = nullptr;
+  const std::optional<Error> error = error_of([&] {
+    open = store_.take();
+    store_.copy(full, *open);
+  });
+  if (!error) return open;
+  if (open) store_.exchange(open);
+  store_.release(promised);
+  throw Error(*error);
 }
 
 void KvCache::zero_from(KvBlock& block, int slot) {

@@ -20,11 +20,13 @@ class KvCache {
   KvCache(BlockStore& store, const ChainKey& run, int64_t capacity,
           BlockDirectory* directory = nullptr);
   /// Shares the full blocks of `parent` and copies its open one; reserves what it may still grow.
+  /// Throws Error{kOutOfMemory, kStorage}.
   static KvCache fork(const KvCache& parent) { return KvCache(parent); }
   ~KvCache();
   KvCache& operator=(const KvCache&) = delete;
 
-  /// Makes blocks exist for positions below `length`. Allocates only when a block begins.
+  /// Makes blocks exist for positions below `length`. Allocates only when a block begins. Throws
+  /// Error{kOutOfMemory, kStorage}; what is held stays as it is.
   void grow(int64_t length);
 
   /// Seals the blocks that `tokens`, the whole sequence, has filled.
@@ -51,16 +53,20 @@ class KvCache {
 
   /// Forgets everything from `length` on: whole blocks are dropped, a full one that is cut is
   /// replaced by an open copy, the open tail is zeroed. Throws Error{kOutOfMemory}, changing
-  /// nothing, where blocks that others hold would have to be grown again and do not fit.
+  /// nothing, where blocks that others hold would have to be grown again and do not fit, and
+  /// Error{kStorage} where a spilled block cannot be copied.
   void truncate(int64_t length);
 
   std::byte* const* blocks() const { return pointers_.data(); }
+  KvBlock* const* kv_blocks() const { return blocks_.data(); }
 
  private:
   KvCache(const KvCache& parent);
 
+  void let_go();
   void offer_full_blocks();
   KvBlock* read(const BlockName& name, const std::string& folder);
+  KvBlock* copy_of(const KvBlock& full, int64_t promised);
   void push(KvBlock* block);
   void replace_last(KvBlock* block);
   void zero_from(KvBlock& block, int slot);

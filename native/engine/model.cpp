@@ -41,17 +41,51 @@ std::string fingerprint_of(const ModelPlan& plan, const Backend& backend) {
          "-" + name_of(plan.kv_type) + "-" + std::to_string(kBlockFormat);
 }
 
+/// Blocks that one query attends to at most.
+int64_t most_attended(const SparseRule& rule) {
+  return std::max<int64_t>(blocks_for(rule.dense_len), rule.budget());
+}
+
+/// Null where the plan has none. Throws as KvSpill does.
+std::unique_ptr<KvSpill> make_spill(const ModelPlan& plan) {
+  if (plan.spill.path.empty()) return nullptr;
+  return std::make_unique<KvSpill>(kv_layout(plan), plan.spill, most_attended(*plan.config.sparse));
+}
+
+void check_spill(const ModelPlan& plan) {
+  if (plan.spill.path.empty()) return;
+  if (!plan.config.sparse) {
+    throw Error(
+        ErrorCode::kState,
+        "Keys and values cannot be spilled under dense attention: every token would read all "
+        "of them from disk. Load the model with sparse attention, or without kvSpill.");
+  }
+  KvSpill::check(kv_layout(plan), plan.spill, most_attended(*plan.config.sparse));
+}
+
+/// Of `sequences` sequences of `capacity` tokens.
+int64_t plan_kv(const ModelPlan& plan, int64_t capacity, int64_t sequences) {
+  const KvLayout layout = kv_layout(plan);
+  const int64_t blocks = sequences * blocks_for(capacity);
+  const int64_t all = blocks * static_cast<int64_t>(layout.block_bytes());
+  if (plan.spill.path.empty()) return all;
+  // Blocks that are being written, of one prefill slice and of every sequence, are in no slot.
+  const int64_t open = sequences > 0 ? MiniCpm4::kMaxRows / kBlockTokens + sequences : 0;
+  return std::min(all, plan.spill.bytes + open * static_cast<int64_t>(layout.heads_bytes()) +
+                           blocks * KvSpill::pinned_bytes(layout));
+}
+
 }  // namespace
 
 MemoryPlan plan_memory(const ModelPlan& plan, int64_t capacity, int64_t sequences) {
+  check_spill(plan);
   const WeightBytes weights = plan_weights(plan.files, plan.weights, plan.packing);
-  const auto block_bytes = static_cast<int64_t>(kv_layout(plan).block_bytes());
   const int64_t outputs =
       static_cast<int64_t>(sizeof(float)) * (plan.config.vocab_size + plan.config.hidden_size);
   return {
       .mapped = weights.mapped,
       .weights = weights.converted,
-      .kv = sequences * blocks_for(capacity) * block_bytes,
+      .kv = plan_kv(plan, capacity, sequences),
       .activations = MiniCpm4::activation_bytes(plan.config, plan.activations) +
                      MiniCpm4::selection_bytes(plan.config, capacity) + sequences * outputs,
   };
@@ -59,17 +93,17 @@ MemoryPlan plan_memory(const ModelPlan& plan, int64_t capacity, int64_t sequence
 
 Model::Model(const ModelPlan& plan, const std::function<bool(int64_t, int64_t)>& progress)
     : plan_(plan),
-      backend_(make_backend(plan)),
+      backend_((check_spill(plan), make_backend(plan))),
       weights_(std::make_unique<Weights>(plan.files, plan.weights, progress, plan.packing,
                                          backend_.get())),
       forward_(std::make_unique<MiniCpm4>(plan.config, plan.activations, *weights_, *backend_,
                                           kv_layout(plan))),
       fingerprint_(fingerprint_of(plan, *backend_)),
-      store_(std::make_unique<BlockStore>(kv_layout(plan), plan.cache_bytes)),
+      store_(std::make_unique<BlockStore>(kv_layout(plan), plan.cache_bytes, make_spill(plan))),
       directory_(plan.directory.path.empty()
                      ? nullptr
                      : std::make_unique<BlockDirectory>(*store_, plan.directory, fingerprint_)),
-      loop_(std::make_unique<StepLoop>(*forward_, *backend_)) {}
+      loop_(std::make_unique<StepLoop>(*forward_, *backend_, store_->spill())) {}
 
 Model::~Model() {
   close();

@@ -32,6 +32,7 @@ struct ModelPlan {
   std::string
       fingerprint;  // of weights and settings: what changes keys or values beside the tokens
   DirectoryPlan directory;  // of sealed blocks on disk
+  SpillPlan spill;          // of blocks that memory does not hold; needs sparse attention
   int64_t cache_bytes = 0;  // of sealed blocks kept for later prompts while nobody holds them
 };
 
@@ -43,7 +44,7 @@ struct MemoryPlan {
   int64_t activations = 0;
 };
 
-/// Reads nothing but the plan.
+/// Reads nothing but the plan. Throws Error{kState, kOutOfMemory} for a spill that cannot be.
 MemoryPlan plan_memory(const ModelPlan& plan, int64_t capacity, int64_t sequences);
 
 class Sequence;
@@ -51,7 +52,8 @@ class Sequence;
 /// Immutable after load, but for its sequences.
 class Model {
  public:
-  /// Throws Error{kCheckpoint, kOutOfMemory, kDevice}. `progress` as in Weights.
+  /// Throws Error{kCheckpoint, kOutOfMemory, kDevice, kStorage}, and Error{kState} for a spill
+  /// without sparse attention. `progress` as in Weights.
   Model(const ModelPlan& plan, const std::function<bool(int64_t, int64_t)>& progress);
   ~Model();
 

@@ -143,8 +143,9 @@ void StepLoop::fill(Sequence& sequence, const FillWork& work) {
     state.kv.isolate();
     clear_batch();
     add_to_batch(sequence, tokens);
-    forward_.fill({tokens_, segments_, angles_});
+    forward_.fill(batch_of_turn());
     state.tokens.insert(state.tokens.end(), tokens.begin(), tokens.end());
+    if (spills_) state.kv.seal(state.tokens);  // full blocks go where a prompt's do
     state.pending.reset();
     state.has_logits = false;
     sequence.length_ = state.length();

@@ -21,8 +21,12 @@ namespace {
 
 }  // namespace
 
-StepLoop::StepLoop(MiniCpm4& forward, Backend& backend)
-    : forward_(forward), backend_(backend), thread_([this] { main(); }) {}
+StepLoop::StepLoop(MiniCpm4& forward, Backend& backend, KvSpill* spill)
+    : forward_(forward),
+      backend_(backend),
+      fetch_(spill),
+      spills_(spill != nullptr),
+      thread_([this] { main(); }) {}
 
 void StepLoop::stop() {
   {
@@ -119,6 +123,7 @@ void StepLoop::clear_batch() {
   tokens_.clear();
   segments_.clear();
   angles_.clear();
+  fetch_.sequences.clear();
 }
 
 void StepLoop::add_to_batch(Sequence& sequence, std::span<const int32_t> tokens) {
@@ -130,13 +135,18 @@ void StepLoop::add_to_batch(Sequence& sequence, std::span<const int32_t> tokens)
                        .position = static_cast<int>(state.length()),
                        .blocks = state.kv.blocks()});
   angles_.push_back(&state.angles);
+  fetch_.sequences.push_back(state.kv.kv_blocks());
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   batch_.push_back(&sequence);
 }
 
+Batch StepLoop::batch_of_turn() {
+  return {tokens_, segments_, angles_, spills_ ? &fetch_ : nullptr};
+}
+
 /// Stops between layers once every sequence in it is cancelled.
 bool StepLoop::run_batch() {
-  return forward_.run({tokens_, segments_, angles_}, [this] {
+  return forward_.run(batch_of_turn(), [this] {
     return std::ranges::all_of(batch_, [](const Sequence* sequence) {
       return sequence->current_->epoch != sequence->epoch_;
     });

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "native/engine/kv_spill.h"
 #include "native/engine/work.h"
 #include "native/model/minicpm4.h"
 
@@ -19,8 +20,8 @@ struct SequenceState;
 
 class StepLoop {
  public:
-  /// Both outlive the thread.
-  StepLoop(MiniCpm4& forward, Backend& backend);
+  /// All outlive the thread. `spill`: of the sequences' blocks, or null.
+  StepLoop(MiniCpm4& forward, Backend& backend, KvSpill* spill);
   ~StepLoop() { stop(); }
 
   /// Ends all work as cancelled and joins the thread; work submitted later is refused.
@@ -57,6 +58,7 @@ class StepLoop {
 
   /// The batch of the sequences in `batch_`; `tokens_`, `segments_` and `angles_` are its memory.
   bool run_batch();
+  Batch batch_of_turn();
   void add_to_batch(Sequence& sequence, std::span<const int32_t> tokens);
   void clear_batch();
   void keep_head(Sequence& sequence, const MiniCpm4::Head& head, int64_t row);
@@ -65,6 +67,20 @@ class StepLoop {
   void finish(Sequence& sequence, Outcome outcome);
   void fail(Sequence& sequence, const Error& error);
   Work take_current(Sequence& sequence);
+
+  /// Fetches for the batch at hand.
+  class BatchFetch : public KvFetch {
+   public:
+    explicit BatchFetch(KvSpill* spill) : spill_(spill) {}
+    int64_t room() const override { return spill_->room(); }
+    void fetch(int layer, std::span<const KvNeed> needed) override {
+      spill_->fetch(layer, needed, sequences);
+    }
+    std::vector<KvBlock* const*> sequences;  // the blocks of each segment
+
+   private:
+    KvSpill* const spill_;
+  };
 
   MiniCpm4& forward_;
   Backend& backend_;
@@ -77,6 +93,8 @@ class StepLoop {
   std::vector<int32_t> tokens_;
   std::vector<Segment> segments_;
   std::vector<const RopeAngles*> angles_;
+  BatchFetch fetch_;
+  const bool spills_;
 
   std::mutex mutex_;  // of busy_, stopping_ and the sequences' queues
   std::condition_variable wake_;

@@ -149,17 +149,37 @@ void MiniCpm4::attention(const Layer& layer, int index, const Batch& batch, int 
   start(Rope{.x = k, .cos = cos, .sin = sin, .head_dim = config_.head_dim});
   start(KvAppend{.k = k, .v = v, .segments = batch.segments, .layout = layout_, .layer = index});
   if (layout_.pooled) {
+    if (batch.kv) fetch_before(*batch.kv, index, batch.segments);
     start(PoolKeys{.segments = batch.segments, .layout = layout_, .layer = index});
   }
-  start(Attention{.y = q,
-                  .q = q,
-                  .segments = batch.segments,
-                  .layout = layout_,
-                  .layer = index,
-                  .scale = attention_scale_,
-                  .selected = select_blocks(index, batch, q)});
+  const Attention attend{.y = q,
+                         .q = q,
+                         .segments = batch.segments,
+                         .layout = layout_,
+                         .layer = index,
+                         .scale = attention_scale_,
+                         .selected = select_blocks(index, batch, q)};
+  if (batch.kv) {
+    parts_.run(attend, *batch.kv, [this](const Attention& part) { start(part); });
+  } else {
+    start(attend);
+  }
   multiply(
       {Linear{.y = h, .x = q, .weight = layer.o, .residual = h, .scale = config_.residual_scale}});
+}
+
+/// Pooled keys that end in a segment are of its own keys and of those of the block before.
+void MiniCpm4::fetch_before(KvFetch& kv, int layer, std::span<const Segment> segments) {
+  before_.clear();
+  for (size_t s = 0; s < segments.size(); ++s) {
+    const Segment& segment = segments[s];
+    const bool ends = segment.position % kPoolStride + segment.count >= kPoolStride;
+    if (!ends || segment.position < kBlockTokens) continue;
+    for (int head = 0; head < config_.kv_heads; ++head) {
+      before_.push_back({static_cast<int>(s), head, segment.position / kBlockTokens - 1});
+    }
+  }
+  if (!before_.empty()) kv.fetch(layer, before_);
 }
 
 /// The blocks that each row attends to; no data where all rows attend to all.
@@ -228,6 +248,7 @@ void MiniCpm4::fill(const Batch& batch) {
   for (int layer = 0; layer < config_.layers; ++layer) {
     start(KvAppend{.k = k, .v = v, .segments = batch.segments, .layout = layout_, .layer = layer});
     if (layout_.pooled) {
+      if (batch.kv) fetch_before(*batch.kv, layer, batch.segments);
       start(PoolKeys{.segments = batch.segments, .layout = layout_, .layer = layer});
     }
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "native/backend/backend.h"
+#include "native/model/attention_parts.h"
 #include "native/model/config.h"
 #include "native/model/op_profile.h"
 #include "native/model/rope_angles.h"
@@ -22,6 +23,7 @@ struct Batch {
   std::span<const int32_t> tokens;            // [rows]
   std::span<const Segment> segments;          // cover the rows without a gap
   std::span<const RopeAngles* const> angles;  // one a segment
+  KvFetch* kv = nullptr;  // null: all keys and values are in memory; else the config is sparse
 };
 
 class MiniCpm4 {
@@ -45,7 +47,8 @@ class MiniCpm4 {
 
   /// Appends the batch's keys and values to its sequences' blocks and keeps the residual stream of
   /// its rows. `stop` is asked between layers; true ends the run at once (the blocks then hold an
-  /// unfinished tail). Returns whether it ran to the end.
+  /// unfinished tail). Returns whether it ran to the end. Throws Error{kStorage} where `batch.kv`
+  /// does; the tail is unfinished then too.
   bool run(const Batch& batch, const std::function<bool()>& stop);
 
   /// Benchmarks only: appends made-up keys and values for the batch's rows, without computing
@@ -88,6 +91,7 @@ class MiniCpm4 {
 
   void attention(const Layer& layer, int index, const Batch& batch, int rows);
   BlockMasks select_blocks(int layer, const Batch& batch, const Tensor& q);
+  void fetch_before(KvFetch& kv, int layer, std::span<const Segment> segments);
   void norm_heads(const Tensor& x, const Tensor& weight);
   void mlp(const Layer& layer, int rows);
   template <typename Op>
@@ -112,6 +116,8 @@ class MiniCpm4 {
 
   int64_t most_blocks_ = 0;  // of a sequence
   Buffer selection_;         // scores, then masks: a row for each of kMaxRows and KV head
+  AttentionParts parts_;
+  std::vector<KvNeed> before_;  // of fetch_before
 };
 
 }  // namespace minicpm

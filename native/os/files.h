@@ -22,11 +22,22 @@ class File {
   File& operator=(File&&) = delete;
   ~File();
 
+  /// A new file without a name in `folder`, to read and write: gone with the object, and with the
+  /// process however it ends.
+  static File unnamed(const std::string& folder);
+
   bool ok() const { return descriptor_ >= 0; }
   int64_t size() const;
   /// Fills `bytes` from where the last read ended; false at the end of the file too.
   bool read(std::span<std::byte> bytes);
   bool write(std::span<const std::byte> bytes);
+
+  /// Takes the disk's room for [offset, offset + bytes): writing there does not fill a disk later.
+  bool allocate(int64_t offset, int64_t bytes);
+  bool read_at(int64_t offset, std::span<std::byte> bytes) const;
+  bool write_at(int64_t offset, std::span<const std::byte> bytes);
+  /// Has the system begin to read what read_at will ask for soon.
+  void will_read(int64_t offset, int64_t bytes) const;
 
  private:
   explicit File(int descriptor) : descriptor_(descriptor) {}

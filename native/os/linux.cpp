@@ -55,6 +55,17 @@ void free_pages(std::byte* data, size_t bytes) {
   munmap(data, bytes);
 }
 
+void forget_pages(std::byte* data, size_t bytes) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(data) + page - 1) / page * page;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + bytes) / page * page;
+  if (first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+}
+
+void prefer_small_pages(std::byte* data, size_t bytes) {
+  madvise(data, bytes, MADV_NOHUGEPAGE);
+}
+
 void prefer_large_pages(std::byte* data, size_t bytes) {
   if (bytes > 0) madvise(data, bytes, MADV_HUGEPAGE);  // a wish: a system without them says no
 }

@@ -18,6 +18,15 @@ File File::create(const std::string& path) {
   return File(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
 }
 
+File File::unnamed(const std::string& folder) {
+  const int file = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+  if (file >= 0 || (errno != EOPNOTSUPP && errno != EISDIR)) return File(file);
+  const std::string path = folder + "/.spill-" + std::to_string(getpid());
+  File named(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (named.ok()) unlink(path.c_str());
+  return named;
+}
+
 File::~File() {
   if (descriptor_ >= 0) close(descriptor_);
 }
@@ -46,6 +55,41 @@ bool File::write(std::span<const std::byte> bytes) {
     bytes = bytes.subspan(static_cast<size_t>(count));
   }
   return true;
+}
+
+bool File::allocate(int64_t offset, int64_t bytes) {
+  int problem;
+  do problem = posix_fallocate(descriptor_, offset, bytes);
+  while (problem == EINTR);
+  errno = problem;
+  return problem == 0;
+}
+
+bool File::read_at(int64_t offset, std::span<std::byte> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t count = pread(descriptor_, bytes.data(), bytes.size(), offset);
+    if (count < 0 && errno == EINTR) continue;
+    if (count == 0) errno = EIO;  // the file is as long as all that was written
+    if (count <= 0) return false;
+    bytes = bytes.subspan(static_cast<size_t>(count));
+    offset += count;
+  }
+  return true;
+}
+
+bool File::write_at(int64_t offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = pwrite(descriptor_, bytes.data(), bytes.size(), offset);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return false;
+    bytes = bytes.subspan(static_cast<size_t>(count));
+    offset += count;
+  }
+  return true;
+}
+
+void File::will_read(int64_t offset, int64_t bytes) const {
+  posix_fadvise(descriptor_, offset, bytes, POSIX_FADV_WILLNEED);
 }
 
 std::string last_error() {

@@ -12,6 +12,13 @@ namespace minicpm::os {
 std::byte* allocate_pages(size_t bytes);
 void free_pages(std::byte* data, size_t bytes);
 
+/// Gives the memory of whole pages in [data, data + bytes) back to the system; the addresses stay
+/// ours, and what is read there before it is written again is zero.
+void forget_pages(std::byte* data, size_t bytes);
+
+/// Keeps pages small, so that forget_pages frees what it is given.
+void prefer_small_pages(std::byte* data, size_t bytes);
+
 /// Asks for pages of 2 MiB below memory that will all be written: streams through it then lose
 /// nothing to the translation of addresses (weights read at 48 instead of 40 GB/s on Zen 4).
 void prefer_large_pages(std::byte* data, size_t bytes);

@@ -1,4 +1,5 @@
 /** A model as benches want it: weights and numbers, no tokenizer, nothing kept for later prompts. */
+import { type SpillOptions, spillOf } from "../chat/kv-spill.ts";
 import { type PackOptions, packingOf } from "../chat/packing.ts";
 import { checkKvType } from "../model/config.ts";
 import { openCheckpoint } from "../model/load.ts";
@@ -18,7 +19,7 @@ import {
 import { publicError, withPublicErrors } from "../native/error-table.ts";
 import { type ModelCost, modelCost } from "./cost.ts";
 
-export interface BenchLoadOptions extends PackOptions {
+export interface BenchLoadOptions extends PackOptions, SpillOptions {
   readonly device: NativeDevice;
   /** Default: one a physical core. */
   readonly threads?: number | undefined;
@@ -56,7 +57,17 @@ export interface BenchModel {
  */
 export async function loadBenchModel(
   reference: string,
-  { device, threads = 0, kvType, sparse = "auto", rope = "native", onProgress, ...packing }: BenchLoadOptions,
+  {
+    device,
+    threads = 0,
+    kvType,
+    sparse = "auto",
+    rope = "native",
+    kvSpill,
+    kvMemoryBytes,
+    onProgress,
+    ...packing
+  }: BenchLoadOptions,
   name?: string,
 ): Promise<BenchModel> {
   const checkpoint = openCheckpoint(reference);
@@ -66,11 +77,10 @@ export async function loadBenchModel(
   const { longRope } = extendRope(checkpoint.path, checkpoint.config, rope);
   const config = { ...checkpoint.plan.config, ...(longRope && { longRope }), sparse: rule };
   const place = { device, threads, kvType, isa, cacheBytes: 0, ...packingOf(packing, checkpoint.packed) };
-  const plan = { ...checkpoint.plan, config, ...place };
+  const machine = withPublicErrors(() => addon().devices()).find((each) => each.name === device);
+  const spill = spillOf({ kvSpill, kvMemoryBytes }, rule, machine?.freeBytes ?? 0);
+  const plan = { ...checkpoint.plan, config, ...place, ...spill };
   checkPackable(plan);
-  const processor = withPublicErrors(() => addon().devices()).find(
-    (each) => each.name === device,
-  )?.description;
   const native = await withPublicErrors(() => addon().loadModel(plan, onProgress)).catch((error) => {
     throw publicError(error);
   });
@@ -84,7 +94,7 @@ export async function loadBenchModel(
     title: planTitle(name ?? checkpoint.name, plan),
     bytes: weights.reduce((sum, weight) => sum + weightBytes(weight), 0),
     parameters: weights.reduce((sum, weight) => sum + weightElements(weight), 0),
-    processor: processor ?? "",
+    processor: machine?.description ?? "",
   };
 }
 

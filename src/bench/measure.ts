@@ -1,6 +1,6 @@
 /** Runs a workload over and over, in turns with the probe of the machine's limits. */
 import { AbortError } from "../errors.ts";
-import { addon, type MachineLimits } from "../native/binding.ts";
+import { addon, type MachineLimits, type NativeModel } from "../native/binding.ts";
 import { publicError, withPublicErrors } from "../native/error-table.ts";
 import type { BenchModel } from "./bench-model.ts";
 import { type Bound, leastSeconds, type Work } from "./cost.ts";
@@ -17,6 +17,19 @@ export interface Repetition {
   readonly limits: MachineLimits;
   /** Least seconds at the limits / seconds: 1 is as fast as this machine can be. */
   readonly share: number;
+  /** What was read of keys and values beyond memory; absent where all are in memory. */
+  readonly spill?: SpillReads | undefined;
+}
+
+/** Of one repetition. A head: keys and values of one block of 64 tokens, for one layer and KV head. */
+export interface SpillReads {
+  /** Heads that were in memory. */
+  readonly hits: number;
+  /** Heads that were read. */
+  readonly misses: number;
+  readonly bytes: number;
+  /** That the model waited. */
+  readonly seconds: number;
 }
 
 export interface Measurement {
@@ -73,12 +86,30 @@ export async function repeat(
 ): Promise<Repetition & { readonly bound: Bound }> {
   await run.prepare(round);
   const limits = await machineLimits(model);
+  const readsSince = spillReads(model.native);
   const start = performance.now();
   const cached = await run.run();
   const seconds = (performance.now() - start) / 1000;
+  const spill = readsSince();
   const least = leastSeconds(run.work, limits);
   const tokensPerSecond = workloadTokens(workload) / seconds;
-  return { seconds, tokensPerSecond, cached, limits, share: least.seconds / seconds, bound: least.bound };
+  const share = least.seconds / seconds;
+  return { seconds, tokensPerSecond, cached, limits, share, bound: least.bound, spill };
+}
+
+/** Gives what is read from now on. */
+function spillReads(native: NativeModel): () => SpillReads | undefined {
+  const before = native.spillStatus();
+  return () => {
+    const after = native.spillStatus();
+    if (!before || !after) return undefined;
+    return {
+      hits: after.hits - before.hits,
+      misses: after.misses - before.misses,
+      bytes: after.bytesRead - before.bytesRead,
+      seconds: after.readSeconds - before.readSeconds,
+    };
+  };
 }
 
 /**

@@ -52,6 +52,11 @@ export interface Row {
   readonly samples_int8_ops_per_second: readonly number[];
   /** Time at the limits / time taken. */
   readonly samples_share: readonly number[];
+  /** With keys and values beyond memory: heads found there and read, bytes read, and how long the model waited for them. */
+  readonly samples_spill_hits?: readonly number[];
+  readonly samples_spill_misses?: readonly number[];
+  readonly samples_spill_bytes?: readonly number[];
+  readonly samples_spill_ns?: readonly number[];
 }
 
 export function rowOf(model: BenchModel, measurement: Measurement, time: Date): Row {
@@ -60,6 +65,7 @@ export function rowOf(model: BenchModel, measurement: Measurement, time: Date): 
   const nanoseconds = repetitions.map(({ seconds }) => Math.round(1e9 * seconds));
   const rates = repetitions.map(({ tokensPerSecond }) => tokensPerSecond);
   const shares = repetitions.map(({ share }) => share);
+  const reads = repetitions.flatMap(({ spill }) => spill ?? []);
   return {
     model_filename: checkpoint.path,
     model_type: model.title,
@@ -93,7 +99,26 @@ export function rowOf(model: BenchModel, measurement: Measurement, time: Date): 
     samples_flops_per_second: repetitions.map(({ limits }) => limits.flopsPerSecond),
     samples_int8_ops_per_second: repetitions.map(({ limits }) => limits.int8OpsPerSecond),
     samples_share: shares,
+    ...(reads.length > 0 && {
+      samples_spill_hits: reads.map(({ hits }) => hits),
+      samples_spill_misses: reads.map(({ misses }) => misses),
+      samples_spill_bytes: reads.map(({ bytes }) => bytes),
+      samples_spill_ns: reads.map(({ seconds }) => Math.round(1e9 * seconds)),
+    }),
   };
+}
+
+/** What the disk had to do with a row, as a sentence; undefined where all keys and values are in memory. */
+export function spillText(row: Row): string | undefined {
+  const { samples_spill_hits: hits, samples_spill_misses: misses, samples_spill_bytes: bytes } = row;
+  if (!hits || !misses || !bytes || !row.samples_spill_ns) return undefined;
+  const read = mean(misses);
+  const asked = read + mean(hits);
+  const waited = mean(row.samples_spill_ns) / row.avg_ns;
+  return (
+    `${row.test}: ${read.toFixed(0)} of ${asked.toFixed(0)} reads of a block's keys and values came from disk ` +
+    `(${sizeText(mean(bytes))} a run), ${(100 * waited).toFixed(0)} % of the time.`
+  );
 }
 
 const columns: readonly {

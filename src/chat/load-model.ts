@@ -15,6 +15,7 @@ import {
 } from "../native/binding.ts";
 import { publicError, withPublicErrors } from "../native/error-table.ts";
 import { chooseContextLength } from "./context-length.ts";
+import { type SpillOptions, spillOf } from "./kv-spill.ts";
 import { LocalModel } from "./local-model.ts";
 import type { Model } from "./model.ts";
 import { withTokenizer } from "./model-memory.ts";
@@ -31,7 +32,7 @@ export interface LoadProgress {
 
 const defaultDirectoryBytes = 8 * 2 ** 30;
 
-export interface LoadOptions extends PackOptions {
+export interface LoadOptions extends PackOptions, SpillOptions {
   /** Where to run. `reference` is the slow definition in plain loops. Default "auto": the fastest. */
   readonly device?: "auto" | "cpu" | "reference" | undefined;
   /**
@@ -123,6 +124,7 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
   };
   const plan: ModelPlan = {
     ...run,
+    ...spillOf(options, sparse.rule, freeBytes),
     cacheBytes,
     fingerprint: modelFingerprint(run),
     ...(options.cacheDir !== undefined && {

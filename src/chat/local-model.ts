@@ -2,7 +2,7 @@ import { Admission } from "../engine/admission.ts";
 import { Sequence } from "../engine/sequence.ts";
 import { ContextOverflowError, OptionError, StateError } from "../errors.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import type { CacheStatus, NativeModel } from "../native/binding.ts";
+import type { CacheStatus, NativeModel, SpillStatus } from "../native/binding.ts";
 import { withPublicErrors } from "../native/error-table.ts";
 import { answer, type Question, type Voice } from "./answer.ts";
 import type { GenerateOptions } from "./generate-options.ts";
@@ -141,6 +141,10 @@ export class LocalModel implements Model {
     } finally {
       sequence.dispose();
     }
+  }
+
+  spillStatus(): SpillStatus | undefined {
+    return this.#parts.native.spillStatus();
   }
 
   cacheStatus(): CacheStatus | undefined {

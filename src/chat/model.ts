@@ -1,7 +1,7 @@
 import type { ModelConfig } from "../model/config.ts";
 import type { RopeMode } from "../model/rope-extension.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import type { CacheStatus, KvType, NativeDevice, Packing } from "../native/binding.ts";
+import type { CacheStatus, KvType, NativeDevice, Packing, SpillStatus } from "../native/binding.ts";
 import type { ToolDefinition } from "../tools/tool.ts";
 import type { GenerateOptions } from "./generate-options.ts";
 import type { Generation } from "./generation.ts";
@@ -87,6 +87,8 @@ export interface Model extends AsyncDisposable {
   read(messages: readonly Message[], options?: ReadOptions): Promise<ReadResult>;
   /** What `cacheDir` has come to: undefined without one. */
   cacheStatus(): CacheStatus | undefined;
+  /** What keys and values in `kvSpill` have cost: undefined without one. */
+  spillStatus(): SpillStatus | undefined;
   /** Aborts what runs, closes the sessions and frees the memory. A second call does nothing. */
   close(): Promise<void>;
 }

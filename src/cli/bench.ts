@@ -2,7 +2,15 @@
 import { type Command, Option } from "commander";
 import { type BenchModel, loadBenchModel } from "../bench/bench-model.ts";
 import { measure } from "../bench/measure.ts";
-import { csvHeader, csvRow, markdownHeader, markdownRow, type Row, rowOf } from "../bench/report.ts";
+import {
+  csvHeader,
+  csvRow,
+  markdownHeader,
+  markdownRow,
+  type Row,
+  rowOf,
+  spillText,
+} from "../bench/report.ts";
 import { findShape, knownShapes, writeShape } from "../bench/shape.ts";
 import { type WorkloadLists, workloadName, workloads } from "../bench/workload.ts";
 import { addCurveOptions, benchCurve, type CurveFlags } from "./bench-curve.ts";
@@ -17,6 +25,7 @@ import {
   packOptions,
   ropeOption,
   sparseOption,
+  spillOptions,
 } from "./command-options.ts";
 import { chosenModel, defaultModelHelp, modelHelp } from "./default-model.ts";
 import { UsageError } from "./failure.ts";
@@ -108,7 +117,10 @@ export function addBenchCommand(program: Command, terminal: Terminal): void {
             terminal.status.show(`${workloadName(test)}: ${repetition || "warm-up"} of ${repetitions}`);
           const measurement = await measure(model, test, { repetitions, signal, onRepetition });
           terminal.status.clear();
-          printer.row(rowOf(model, measurement, new Date()));
+          const row = rowOf(model, measurement, new Date());
+          printer.row(row);
+          const spill = spillText(row);
+          if (spill !== undefined) terminal.notice(spill);
         }
         printer.end();
       } finally {
@@ -161,26 +173,21 @@ function addWhereOptions(command: Command): void {
   add(new Option("-t, --threads <count>", "threads that compute").argParser(guarded(integer(1, 1024))));
   add(new Option("--device <name>", "where to run").choices(["cpu", "reference"]).default("cpu"));
   add(kvTypeOption());
+  for (const option of spillOptions()) add(option);
   for (const option of packOptions()) add(option);
   add(sparseOption().default("auto"));
   add(ropeOption().default("native"));
 }
 
 /** How the model is loaded, alone or in a comparison. */
-function loadOf({
-  device,
-  threads,
-  kvType: asked,
-  sparse,
-  rope,
-  pack,
-  packGroup,
-  activations,
-}: BenchOptions) {
+function loadOf(options: BenchOptions) {
+  const { device, threads, kvType: asked, sparse, rope, pack, packGroup, activations } = options;
+  const { kvSpill, kvMemoryBytes } = options;
   const kvType = asked ?? (device === "reference" ? "f32" : "f16");
   if (device === "reference" && kvType !== "f32")
     throw new UsageError("--device reference computes in f32 only.");
-  return { device, threads, kvType, sparse, rope, pack, packGroup, activations };
+  const place = { device, threads, kvType, kvSpill, kvMemoryBytes };
+  return { ...place, sparse, rope, pack, packGroup, activations };
 }
 
 /** Loads the model named, nano, or one of random weights in the shape named. */

@@ -28,6 +28,8 @@ export interface LoadFlags {
   readonly activations?: NonNullable<LoadOptions["activations"]>;
   readonly sparse?: NonNullable<LoadOptions["sparse"]>;
   readonly rope?: NonNullable<LoadOptions["rope"]>;
+  readonly kvSpill?: string;
+  readonly kvMemoryBytes?: number;
   /** No flag of its own: commands that keep what they read set it. */
   readonly cacheDir?: string | undefined;
 }
@@ -51,6 +53,7 @@ export function addLoadOptions(command: Command): Command {
   add(new Option("-t, --threads <count>", "threads that compute").argParser(guarded(integer(1))));
   add(new Option("--device <name>", "where to run").choices(["auto", "cpu", "reference"]));
   add(kvTypeOption());
+  for (const option of spillOptions()) add(option);
   for (const option of packOptions()) add(option);
   add(sparseOption());
   add(ropeOption());
@@ -59,6 +62,20 @@ export function addLoadOptions(command: Command): Command {
 
 export function kvTypeOption(): Option {
   return new Option("--kv-type <type>", "how keys and values are held").choices(kvTypes);
+}
+
+/** The flags of keys and values beyond memory. */
+export function spillOptions(): Option[] {
+  return [
+    new Option(
+      "--kv-spill <folder>",
+      "where keys and values go that memory does not hold (sparse attention)",
+    ),
+    new Option(
+      "--kv-memory-bytes <count>",
+      "bytes of them in memory with --kv-spill: a quarter of free memory by default",
+    ).argParser(guarded(integer(1))),
+  ];
 }
 
 export function sparseOption(): Option {
@@ -114,8 +131,9 @@ export function addGenerateOptions(command: Command): Command {
 
 export function loadOptions(options: LoadFlags): LoadOptions {
   const { contextLength, threads, device, kvType, sparse, rope, cacheDir } = options;
-  const { pack, packGroup, activations } = options;
-  return { contextLength, threads, device, kvType, pack, packGroup, activations, sparse, rope, cacheDir };
+  const { pack, packGroup, activations, kvSpill, kvMemoryBytes } = options;
+  const place = { threads, device, kvType, kvSpill, kvMemoryBytes, cacheDir };
+  return { contextLength, ...place, pack, packGroup, activations, sparse, rope };
 }
 
 export function generateOptions(options: GenerateOptions): GenerateOptions {

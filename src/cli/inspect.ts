@@ -2,7 +2,14 @@
 import type { Command } from "commander";
 import { openModel } from "../model/load.ts";
 import type { KvType } from "../native/binding.ts";
-import { addOutputOptions, applyOutputOptions, kvTypeOption, type OutputOptions } from "./command-options.ts";
+import {
+  addOutputOptions,
+  applyOutputOptions,
+  kvTypeOption,
+  type LoadFlags,
+  type OutputOptions,
+  spillOptions,
+} from "./command-options.ts";
 import { chosenModel, defaultModelHelp, modelHelp } from "./default-model.ts";
 import { type MemoryRow, memoryByContext } from "./memory-table.ts";
 import { type ModelReport, modelReport } from "./model-report.ts";
@@ -11,7 +18,7 @@ import { formatBytes, formatParameters, plural } from "./quantities.ts";
 import { tableLines } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
-interface InspectOptions extends OutputOptions {
+interface InspectOptions extends OutputOptions, Pick<LoadFlags, "kvSpill" | "kvMemoryBytes"> {
   readonly kvType: KvType;
 }
 
@@ -22,12 +29,13 @@ export function addInspectCommand(program: Command, terminal: Terminal): void {
     .description("Show a model's numbers, tensors and memory by context length. Reads headers only.")
     .argument("[model]", `${modelHelp} (${defaultModelHelp})`);
   command.addOption(kvTypeOption().default("f16"));
+  for (const option of spillOptions()) command.addOption(option);
   addOutputOptions(command, "one JSON object");
   command.action(async (reference: string | undefined, options: InspectOptions) => {
     applyOutputOptions(terminal, options);
     const checkpoint = openModel((await chosenModel(reference, terminal)).path);
     const report = modelReport(checkpoint);
-    const memory = memoryByContext(checkpoint, options.kvType);
+    const memory = memoryByContext(checkpoint, options);
     if (options.json) {
       terminal.json({ ...report, kvType: options.kvType, memory: memory.rows ?? null });
     } else {

@@ -1,4 +1,5 @@
 /** What a model takes at several context lengths, by the native side's own plan. */
+import { type SpillOptions, spillOf } from "../chat/kv-spill.ts";
 import { type ModelMemory, withTokenizer } from "../chat/model-memory.ts";
 import { packingOf } from "../chat/packing.ts";
 import { AddonNotFoundError } from "../errors.ts";
@@ -6,6 +7,7 @@ import { checkKvType } from "../model/config.ts";
 import type { OpenedModel } from "../model/opened-model.ts";
 import { chooseSparse } from "../model/sparse-rule.ts";
 import { addon, type KvType } from "../native/binding.ts";
+import { withPublicErrors } from "../native/error-table.ts";
 
 export interface MemoryRow extends ModelMemory {
   readonly contextLength: number;
@@ -16,17 +18,23 @@ export type MemoryTable =
   /** Why there is no table, as a sentence. */
   | { readonly rows: undefined; readonly missing: string };
 
-/** One sequence at 2K, 8K, 32K, ... tokens below the model's maximum, and at the maximum. */
+/**
+ * One sequence at 2K, 8K, 32K, ... tokens below the model's maximum, and at the maximum. Throws as loading does where
+ * the model cannot be held like that.
+ */
 export function memoryByContext(
   { path, plan, config, packed, tokenizer }: OpenedModel,
-  kvType: KvType,
+  { kvType, ...spill }: SpillOptions & { readonly kvType: KvType },
 ): MemoryTable {
   checkKvType(kvType, config);
+  const sparse = chooseSparse(path, config, "auto").rule;
   try {
     const native = addon();
+    const free = native.devices().find(({ name }) => name === "cpu")?.freeBytes ?? 0;
     const full = {
       ...plan,
-      config: { ...plan.config, sparse: chooseSparse(path, config, "auto").rule },
+      ...spillOf(spill, sparse, free),
+      config: { ...plan.config, sparse },
       device: "cpu",
       threads: 0,
       kvType,
@@ -37,7 +45,7 @@ export function memoryByContext(
     const rows = contextLengths(config.maxContext).map((contextLength) => ({
       contextLength,
       ...withTokenizer(
-        native.memoryPlan(full, { capacity: contextLength, sequences: 1 }),
+        withPublicErrors(() => native.memoryPlan(full, { capacity: contextLength, sequences: 1 })),
         tokenizer.vocabSize,
       ),
     }));

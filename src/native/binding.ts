@@ -22,13 +22,31 @@ export interface CacheStatus {
   readonly problem: string;
 }
 
+/** What keys and values beyond memory have cost since load. A head: those of one block, layer and KV head. */
+export interface SpillStatus {
+  /** The folder of the file. */
+  readonly folder: string;
+  /** Bytes of heads that can be in memory. */
+  readonly capacityBytes: number;
+  readonly fileBytes: number;
+  /** Heads that were asked for and in memory; that were read. */
+  readonly hits: number;
+  readonly misses: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  /** Time that the model waited for reads. */
+  readonly readSeconds: number;
+  /** Why no more can be written; "" while all is well. */
+  readonly problem: string;
+}
+
 /** Bytes a model takes. `total` is the sum of the others. */
 export interface MemoryPlan {
   /** Files mapped and used as they are. */
   readonly mapped: number;
   /** Weights converted at load (GGUF's quantized tensors, norms, packed ones). */
   readonly weights: number;
-  /** KV blocks of `sequences` sequences of `capacity` tokens. */
+  /** KV blocks of `sequences` sequences of `capacity` tokens; with a spill, what of them is in memory. */
   readonly kv: number;
   /** Activations, logits and tables of the forward pass. */
   readonly activations: number;
@@ -178,6 +196,8 @@ export interface NativeModel {
   stopProfile(): OpProfile;
   /** Undefined without a directory. */
   cacheStatus(): CacheStatus | undefined;
+  /** Undefined without a spill. */
+  spillStatus(): SpillStatus | undefined;
   /** Frees the model when its last call has ended; its sequences are disposed. */
   dispose(): Promise<void>;
 }

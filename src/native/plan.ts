@@ -105,4 +105,9 @@ export interface ModelPlan {
   readonly fingerprint?: string;
   /** Where keys and values are kept as files too, for other processes, up to about `bytes`. Absent: nowhere. */
   readonly directory?: { readonly path: string; readonly bytes: number };
+  /**
+   * The folder of a file for keys and values of sealed blocks beyond `bytes`, which are in memory. Sparse attention
+   * only. Absent: all are in memory.
+   */
+  readonly spill?: { readonly path: string; readonly bytes: number } | undefined;
 }

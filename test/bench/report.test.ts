@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { BenchModel } from "../../src/bench/bench-model.ts";
 import type { Measurement } from "../../src/bench/measure.ts";
-import { csvHeader, csvRow, markdownHeader, markdownRow, rowOf } from "../../src/bench/report.ts";
+import { csvHeader, csvRow, markdownHeader, markdownRow, rowOf, spillText } from "../../src/bench/report.ts";
 import { madeRow } from "./made-row.ts";
 
 test("the table has llama-bench's columns in its order, ours behind them", () => {
@@ -92,4 +92,18 @@ test("a row gives means, deviations, the median share and every repetition", () 
   });
   expect(row.stddev_ts).toBeCloseTo(Math.sqrt(28 / 3), 12);
   expect(Object.keys(row)).toEqual(Object.keys(madeRow));
+});
+
+test("a row with a spill says what the disk had to do, one without says nothing", () => {
+  expect(spillText(madeRow)).toBeUndefined();
+  const row = {
+    ...madeRow,
+    samples_spill_hits: [900, 700],
+    samples_spill_misses: [100, 300],
+    samples_spill_bytes: [2 ** 20, 3 * 2 ** 20],
+    samples_spill_ns: [2e8, 4e8],
+  };
+  expect(spillText(row)).toBe(
+    "tg128 @ d4096 b8: 200 of 1000 reads of a block's keys and values came from disk (2.00 MiB a run), 15 % of the time.",
+  );
 });

@@ -63,3 +63,14 @@ test("without the addon the rest is shown, and why there is no memory table", as
   expect(out).not.toMatch(/context +weights/);
   expect(err).toMatch(/needs the native addon.*\/nowhere\/minicpm\.node/);
 });
+
+testNative("inspect shows what memory holds with --kv-spill", async () => {
+  const words = ["inspect", nano, "--json"];
+  const spill = ["--kv-spill", "spill", "--kv-memory-bytes", String(2 ** 21)];
+  const kv = async (more: string[]) => JSON.parse((await minicpm([...words, ...more])).out).memory.at(-1).kv;
+  const [all, held] = [await kv([]), await kv(spill)];
+  expect(held).toBeLessThan(all);
+  const { code, err } = await minicpm([...words, ...spill.slice(0, 3), "1000"]);
+  expect(code).toBe(1);
+  expect(err).toMatch(/kvMemoryBytes/);
+});

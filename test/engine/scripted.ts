@@ -71,6 +71,8 @@ export class ScriptedModel implements NativeModel {
 
   cacheStatus(): undefined {}
 
+  spillStatus(): undefined {}
+
   async dispose(): Promise<void> {
     this.disposed = true;
     for (const sequence of this.sequences) sequence.dispose();
