@@ -195,24 +195,6 @@ export class StateError extends MiniCpmError {
   readonly code = "STATE";
 }
 
-/** A tool could not do what it was asked. */
-export class ToolError extends MiniCpmError {
-  readonly code = "TOOL";
-
-  constructor(
-    readonly tool: string,
-    readonly given: unknown,
-    readonly reason: string,
-    options?: ErrorOptions,
-  ) {
-    super(
-      `${tool}(${inspect(given, { depth: 1, maxStringLength: 60 })}) failed: ${reason}. ` +
-        "Check its arguments, or the server it is of.",
-      options,
-    );
-  }
-}
-
 /** An MCP server is not there, or does not answer as it should. */
 export class McpServerError extends MiniCpmError {
   readonly code = "MCP_SERVER";

@@ -19,8 +19,17 @@ export type { ToolChoice, ToolUse } from "./chat/tool-use.ts";
 export type { SamplingOptions } from "./engine/sampling.ts";
 export * from "./errors.ts";
 export type { CacheStatus, MemoryPlan, Packing } from "./native/binding.ts";
+export {
+  type ConnectMcpOptions,
+  connectMcp,
+  type McpCallbacks,
+  type McpHost,
+  type McpStatus,
+} from "./tools/connect-mcp.ts";
 export { type DefineToolOptions, defineTool, type StandardSchema } from "./tools/define-tool.ts";
 export type { Approval, Approve, CallOutcome, ToolRun } from "./tools/make-call.ts";
+export type { McpConfig, McpHttpConfig, McpServerConfig, McpStdioConfig } from "./tools/mcp-config.ts";
+export type { McpAuthorization } from "./tools/mcp-transport.ts";
 export type {
   JsonValue,
   Tool,

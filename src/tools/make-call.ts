@@ -1,4 +1,5 @@
 /** Makes one call that a model asked for: found, checked, approved, made, and never longer than it may take. */
+import { McpServerError } from "../errors.ts";
 import { schemaProblem } from "./json-schema.ts";
 import {
   isTool,
@@ -97,11 +98,7 @@ async function run(tool: Tool, call: ToolCall, options: MakeCallOptions): Promis
     return ended(result.isError ? "error" : "done", resultText(result), result);
   } catch (error) {
     signal.throwIfAborted();
-    const reason = limit.aborted
-      ? `it took longer than ${timeoutMs / 1000} s`
-      : error instanceof Error
-        ? error.message
-        : String(error);
+    const reason = limit.aborted ? `it took longer than ${timeoutMs / 1000} s` : reasonOf(error);
     return ended("error", resultText({ content: [{ type: "text", text: reason }], isError: true }));
   }
 }
@@ -114,4 +111,10 @@ function orAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise
     signal.addEventListener("abort", abort, { once: true });
     promise.then(fulfil, reject).finally(() => signal.removeEventListener("abort", abort));
   });
+}
+
+/** For the model: what happened, without the advice to people. */
+function reasonOf(error: unknown): string {
+  if (error instanceof McpServerError) return error.reason;
+  return error instanceof Error ? error.message : String(error);
 }
