@@ -195,6 +195,37 @@ export class StateError extends MiniCpmError {
   readonly code = "STATE";
 }
 
+/** An MCP server is not there, or does not answer as it should. */
+export class McpServerError extends MiniCpmError {
+  readonly code = "MCP_SERVER";
+
+  constructor(
+    readonly server: string,
+    /** What happened, as a clause. */
+    readonly reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(`MCP server ${server}: ${reason}. \`minicpm mcp list --mcp FILE\` shows how servers are.`, options);
+  }
+}
+
+/** A list of MCP servers is none. */
+export class McpConfigError extends MiniCpmError {
+  readonly code = "MCP_CONFIG";
+
+  constructor(
+    readonly file: string,
+    /** What is wrong where, as a clause. */
+    readonly reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `${file}: ${reason}. It has to be {"mcpServers": {NAME: {"command", "args", "env"} or {"url", "headers"}}}.`,
+      options,
+    );
+  }
+}
+
 /** An option has a value outside its range. */
 export class OptionError extends MiniCpmError {
   readonly code = "OPTION";

@@ -13,10 +13,31 @@ export type {
 } from "./chat/model.ts";
 export type { ModelMemory } from "./chat/model-memory.ts";
 export type { MalformedCall } from "./chat/python-calls.ts";
-export type { FinishReason, Result, Stats, TokenLogprob, Usage } from "./chat/result.ts";
+export type { FinishReason, Result, Stats, TokenLogprob, ToolStep, Usage } from "./chat/result.ts";
 export type { Session, SessionOptions } from "./chat/session.ts";
+export type { ToolChoice, ToolUse } from "./chat/tool-use.ts";
 export type { SamplingOptions } from "./engine/sampling.ts";
 export * from "./errors.ts";
 export type { RopeMode } from "./model/rope-extension.ts";
 export type { CacheStatus, MemoryPlan, Packing } from "./native/binding.ts";
-export type { JsonValue, ToolCall, ToolDefinition } from "./tools/tool.ts";
+export {
+  type ConnectMcpOptions,
+  connectMcp,
+  type McpCallbacks,
+  type McpHost,
+  type McpStatus,
+} from "./tools/connect-mcp.ts";
+export { type DefineToolOptions, defineTool, type StandardSchema } from "./tools/define-tool.ts";
+export type { Approval, Approve, CallOutcome, ToolRun } from "./tools/make-call.ts";
+export type { McpConfig, McpHttpConfig, McpServerConfig, McpStdioConfig } from "./tools/mcp-config.ts";
+export type { McpAuthorization } from "./tools/mcp-transport.ts";
+export type {
+  JsonValue,
+  Tool,
+  ToolCall,
+  ToolContent,
+  ToolContext,
+  ToolDefinition,
+  ToolProgress,
+  ToolResult,
+} from "./tools/tool.ts";

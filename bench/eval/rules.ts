@@ -7,7 +7,7 @@
  *   the right ones, but for white space around them.
  * - `handed-over`: the text rules by which nano's first form was judged, letter by letter.
  */
-import { callsStart } from "../../src/chat/call-splitter.ts";
+import { callsStart } from "../../src/chat/python-calls.ts";
 import type { ToolCall } from "../../src/index.ts";
 import type { EvalItem } from "./items.ts";
 

@@ -3,6 +3,8 @@ import { nativeSampling, type SamplingDefaults } from "../engine/sampling.ts";
 import type { Sequence } from "../engine/sequence.ts";
 import { AbortError } from "../errors.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
+import type { ToolDefinition } from "../tools/tool.ts";
+import type { CallFormat } from "./call-format.ts";
 import type { GenerateOptions } from "./generate-options.ts";
 import type { GenerationEvent } from "./generation.ts";
 import { Reply } from "./reply.ts";
@@ -24,6 +26,9 @@ export interface Question {
   /** See ReplyOptions; `plain` is a completion, whose text goes on from the prompt's. */
   readonly plain?: boolean;
   readonly openedThought?: string | undefined;
+  readonly calls?: CallFormat;
+  readonly tools?: readonly ToolDefinition[];
+  readonly begun?: string | undefined;
   readonly options: GenerateOptions;
 }
 
@@ -36,7 +41,7 @@ export interface Question {
 export async function answer(
   voice: Voice,
   sequence: Sequence,
-  { prompt, plain = false, openedThought, options }: Question,
+  { prompt, plain = false, options, ...known }: Question,
   emit: (event: GenerationEvent) => void,
   signal: AbortSignal,
 ): Promise<Result> {
@@ -49,7 +54,7 @@ export async function answer(
     stopTokens: new Set(stopTokens),
     stop: options.stop ?? [],
     plain,
-    openedThought,
+    ...known,
   });
   const stopwatch = new Stopwatch();
   let cached = 0;

@@ -1,28 +1,32 @@
-import type { ToolCall } from "../tools/tool.ts";
-import { isMalformed, type MalformedCall, parseCall, StatementSplitter } from "./python-calls.ts";
+import type { ToolCall, ToolDefinition } from "../tools/tool.ts";
+import { type CallBlock, type CallFormat, type FoundCall, isMalformed } from "./call-format.ts";
+import type { MalformedCall } from "./python-calls.ts";
 import { StopMatcher } from "./stop-matcher.ts";
-
-export const callsStart = "<|tool_call_start|>";
-export const callsEnd = "<|tool_call_end|>";
 
 export type CallPiece =
   | { readonly type: "text"; readonly delta: string }
   | { readonly type: "call"; readonly call: ToolCall }
   | { readonly type: "malformed"; readonly malformed: MalformedCall };
 
-/**
- * Splits an answer that is still arriving into text and the calls between `<|tool_call_start|>` and
- * `<|tool_call_end|>`. White space behind a block is left out.
- */
+/** Splits an answer that is still arriving into text and blocks of calls. White space behind a block is left out. */
 export class CallSplitter {
-  #start = new StopMatcher([callsStart]);
-  #block: StatementSplitter | undefined;
+  readonly #format: CallFormat;
+  readonly #tools: readonly ToolDefinition[];
+  #start: StopMatcher;
+  #block: CallBlock | undefined;
   /** Between a block and the text behind it. */
   #gap = false;
   #seen = 0;
   #passed = 0;
   /** Where each stretch of text begins: so many characters of text before it, so many of the answer. */
   readonly #stretches = [{ passed: 0, at: 0 }];
+
+  /** @param tools what the model was offered */
+  constructor(format: CallFormat, tools: readonly ToolDefinition[] = []) {
+    this.#format = format;
+    this.#tools = tools;
+    this.#start = new StopMatcher([format.start]);
+  }
 
   /** Where in the answer the text's character `index` stands. */
   positionOf(index: number): number {
@@ -42,7 +46,7 @@ export class CallSplitter {
   /** No more comes: returns what was held back. */
   end(): CallPiece[] {
     const pieces: CallPiece[] = [];
-    if (this.#block) this.#statement(this.#block.end(), pieces);
+    if (this.#block) this.#found(this.#block.end(), pieces);
     else this.#text(this.#start.end(), pieces);
     return pieces;
   }
@@ -55,25 +59,25 @@ export class CallSplitter {
     this.#gap = false;
     this.#text(this.#start.push(text), pieces);
     if (!this.#start.matched) return undefined;
-    this.#block = new StatementSplitter(callsEnd);
+    this.#block = this.#format.block(this.#tools);
     return this.#start.rest;
   }
 
-  /** Statements up to the block's end; returns what stands behind it. */
+  /** Calls up to the block's end; returns what stands behind it. */
   #read(piece: string, pieces: CallPiece[]): string | undefined {
-    const { statements, rest } = (this.#block as StatementSplitter).push(piece);
-    for (const statement of statements) this.#statement(statement, pieces);
+    const { found, rest } = (this.#block as CallBlock).push(piece);
+    this.#found(found, pieces);
     if (rest === undefined) return undefined;
     this.#block = undefined;
-    this.#start = new StopMatcher([callsStart]);
+    this.#start = new StopMatcher([this.#format.start]);
     this.#gap = true;
     return rest;
   }
 
-  #statement(text: string, pieces: CallPiece[]): void {
-    const call = parseCall(text);
-    if (!call) return;
-    pieces.push(isMalformed(call) ? { type: "malformed", malformed: call } : { type: "call", call });
+  #found(calls: readonly FoundCall[], pieces: CallPiece[]): void {
+    for (const call of calls) {
+      pieces.push(isMalformed(call) ? { type: "malformed", malformed: call } : { type: "call", call });
+    }
   }
 
   #text(delta: string, pieces: CallPiece[]): void {

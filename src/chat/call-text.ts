@@ -1,6 +1,6 @@
 import type { JsonValue, ToolCall } from "../tools/tool.ts";
-import { callsEnd, callsStart } from "./call-splitter.ts";
 import type { Message } from "./message.ts";
+import { callsEnd, callsStart } from "./python-calls.ts";
 
 /** Calls as MiniCPM4 writes them, a line each: `get_weather(city="Oslo",days=[1, 2])`. */
 export function callText(calls: readonly ToolCall[]): string {

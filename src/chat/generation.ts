@@ -1,12 +1,22 @@
+import type { ToolRun } from "../tools/make-call.ts";
+import type { ToolCall, ToolProgress } from "../tools/tool.ts";
 import type { ReplyPiece } from "./reply-output.ts";
 import type { Result } from "./result.ts";
 
-/** What happens during a run, in order: prefill progress, then thinking, text and calls, then one finish. */
+/**
+ * What happens during a run, in order: prefill progress, then thinking, text and calls; where calls are made, their
+ * progress and results, a step, and the same again; then one finish.
+ */
 export type GenerationEvent =
   /** Tokens of the prompt: `done` (cached ones included) of `total`. */
   | { readonly type: "prefill"; readonly done: number; readonly total: number; readonly cached: number }
   /** Thinking and text as they come, a call when it is complete. */
   | ReplyPiece
+  | { readonly type: "tool-progress"; readonly call: ToolCall; readonly progress: ToolProgress }
+  /** A call is over, made or not. */
+  | { readonly type: "tool-result"; readonly run: ToolRun }
+  /** So many answers are made; the next begins, from the results. */
+  | { readonly type: "step"; readonly step: number }
   | { readonly type: "finish"; readonly result: Result };
 
 /**

@@ -4,10 +4,12 @@ import { ContextOverflowError, OptionError, StateError } from "../errors.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { CacheStatus, NativeModel, SpillStatus } from "../native/binding.ts";
 import { withPublicErrors } from "../native/error-table.ts";
+import { isTool } from "../tools/tool.ts";
 import { answer, type Question, type Voice } from "./answer.ts";
+import { answerMessages, type Speaker } from "./answer-messages.ts";
 import type { GenerateOptions } from "./generate-options.ts";
 import type { Generation } from "./generation.ts";
-import type { Message } from "./message.ts";
+import { checkMessages, type Message } from "./message.ts";
 import type { EmbedOptions, LoadSessionOptions, Model, ModelInfo, ReadOptions, ReadResult } from "./model.ts";
 import { checkOptions } from "./option-checks.ts";
 import { Runs } from "./runs.ts";
@@ -15,6 +17,8 @@ import { readSavedSession } from "./saved-session.ts";
 import { SequenceSession, type SessionHome } from "./sequence-session.ts";
 import type { Session, SessionOptions } from "./session.ts";
 import type { ChatTemplate } from "./template.ts";
+import { checkToolUse } from "./tool-use.ts";
+import { Transcript } from "./transcript.ts";
 
 export interface ModelParts {
   readonly native: NativeModel;
@@ -44,12 +48,33 @@ export class LocalModel implements Model {
   }
 
   chat(messages: readonly Message[], options: GenerateOptions = {}): Generation {
-    return this.#start(options, () => {
-      const { thinking, tools } = options;
-      const render = { addGenerationPrompt: true, thinking, tools };
-      const { tokens, openedThought } = this.#parts.template.encode(messages, render);
-      return { prompt: tokens, openedThought, options };
-    });
+    return this.#runs.start(async (emit, signal) => {
+      const { voice, template } = this.#parts;
+      const { tools = [] } = options;
+      checkToolUse(options);
+      checkMessages(messages);
+      let sequence: Sequence | undefined;
+      const speaker: Speaker = {
+        voice,
+        template,
+        capacity: this.info.contextLength,
+        transcript: new Transcript(this.tokenizer),
+        sequence: async ({ tokens }) => {
+          // Calls that are made here are followed by prompts whose lengths nobody knows.
+          const capacity = tools.some(isTool)
+            ? this.info.contextLength
+            : this.#capacityFor({ prompt: tokens, options });
+          sequence = await this.#admitted(capacity, signal);
+          return sequence;
+        },
+      };
+      try {
+        const { result } = await answerMessages(speaker, { messages, tools, options }, emit, signal);
+        return result;
+      } finally {
+        sequence?.dispose();
+      }
+    }, options);
   }
 
   complete(prompt: string | Int32Array, options: GenerateOptions = {}): Generation {
@@ -122,7 +147,8 @@ export class LocalModel implements Model {
   async read(messages: readonly Message[], options: ReadOptions = {}): Promise<ReadResult> {
     checkOptions(options);
     const { onProgress = () => {}, signal = new AbortController().signal } = options;
-    const { tokens } = this.#parts.template.encode(messages, { addGenerationPrompt: false });
+    const render = { addGenerationPrompt: false, tools: options.tools };
+    const { tokens } = this.#parts.template.encode(messages, render);
     const total = tokens.length;
     const capacity = this.info.contextLength;
     if (total > capacity) throw new ContextOverflowError(total, capacity);

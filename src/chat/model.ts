@@ -94,6 +94,8 @@ export interface Model extends AsyncDisposable {
 }
 
 export interface ReadOptions {
+  /** What the model may call: its descriptions stand before the conversation and are read with it. Default: nothing. */
+  readonly tools?: readonly ToolDefinition[] | undefined;
   /** Tokens read, of them found already, of all. */
   readonly onProgress?: ((progress: ReadResult & { readonly done: number }) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -107,8 +109,6 @@ export interface ReadResult {
 export interface LoadSessionOptions extends ReadOptions {
   /** Default: what the session had, at most the model's. */
   readonly contextLength?: number | undefined;
-  /** What the model may call. Default: nothing. */
-  readonly tools?: readonly ToolDefinition[] | undefined;
   /** Told as a sentence when the keys and values cannot be used and why. */
   readonly onNotice?: ((notice: string) => void) | undefined;
 }

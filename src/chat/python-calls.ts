@@ -1,6 +1,18 @@
 /** The calls in an answer of MiniCPM4: one Python call a statement, keyword arguments, literal values. */
 import { type JsonValue, type ToolCall, toolNamePattern } from "../tools/tool.ts";
+import type { CallBlock, CallFormat, FoundCall } from "./call-format.ts";
 import { NoLiteral, PythonReader } from "./python-literal.ts";
+
+export const callsStart = "<|tool_call_start|>";
+export const callsEnd = "<|tool_call_end|>";
+
+export const pythonCalls: CallFormat = {
+  name: "python",
+  start: callsStart,
+  block: () => new PythonBlock(),
+  opening: (name) => `${callsStart}\n\`\`\`python\n${name === undefined ? "" : `${name}(`}`,
+  example: `${callsStart}\n\`\`\`python\nf(a=1)\n\`\`\`\n${callsEnd}`,
+};
 
 /** What stands where a call should be: text, and why it is none. */
 export interface MalformedCall {
@@ -25,8 +37,18 @@ export function parseCall(statement: string): ToolCall | MalformedCall | undefin
   }
 }
 
-export function isMalformed(call: ToolCall | MalformedCall): call is MalformedCall {
-  return "reason" in call;
+/** The statements between `<|tool_call_start|>` and `<|tool_call_end|>`. */
+class PythonBlock implements CallBlock {
+  readonly #splitter = new StatementSplitter(callsEnd);
+
+  push(piece: string): { readonly found: readonly FoundCall[]; readonly rest?: string } {
+    const { statements, ...rest } = this.#splitter.push(piece);
+    return { found: statements.flatMap((statement) => parseCall(statement) ?? []), ...rest };
+  }
+
+  end(): readonly FoundCall[] {
+    return [parseCall(this.#splitter.end()) ?? []].flat();
+  }
 }
 
 function readCall(reader: PythonReader): ToolCall {

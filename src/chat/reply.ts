@@ -1,7 +1,8 @@
 import type { TokenEvent } from "../native/binding.ts";
-import type { ToolCall } from "../tools/tool.ts";
+import type { ToolCall, ToolDefinition } from "../tools/tool.ts";
+import type { CallFormat } from "./call-format.ts";
 import { type CallPiece, CallSplitter } from "./call-splitter.ts";
-import type { MalformedCall } from "./python-calls.ts";
+import { type MalformedCall, pythonCalls } from "./python-calls.ts";
 import { type Piece, ReplyOutput, type ReplyPiece } from "./reply-output.ts";
 import type { TokenLogprob } from "./result.ts";
 import { StopMatcher } from "./stop-matcher.ts";
@@ -24,6 +25,12 @@ export interface ReplyOptions {
   readonly plain?: boolean | undefined;
   /** The tag that ends a thought which the prompt has opened. */
   readonly openedThought?: string | undefined;
+  /** How the model writes calls. Default: as MiniCPM4. */
+  readonly calls?: CallFormat | undefined;
+  /** What the model was offered. */
+  readonly tools?: readonly ToolDefinition[] | undefined;
+  /** What the answer begins with: the prompt ends with it, the tokens go on from there. */
+  readonly begun?: string | undefined;
 }
 
 /** An answer while it is made: tokens in, pieces of text out, cut before a stop text. */
@@ -48,7 +55,8 @@ export class Reply {
     this.#output = new ReplyOutput({ plain: Boolean(options.plain) });
     if (options.plain) return;
     this.#thoughts = new ThinkingSplitter(options.openedThought);
-    this.#callSplitter = new CallSplitter();
+    this.#callSplitter = new CallSplitter(options.calls ?? pythonCalls, options.tools);
+    this.#output.add(this.#split(options.begun ?? ""), { final: false });
   }
 
   /** A stop text came up: the answer is complete, further tokens are ignored. */
@@ -149,7 +157,8 @@ export class Reply {
 
   #decode(): string {
     const decoder = this.#options.decoder();
-    return this.#tokens.map((token) => decoder.push(token)).join("") + decoder.end();
+    const text = this.#tokens.map((token) => decoder.push(token)).join("") + decoder.end();
+    return (this.#options.begun ?? "") + text;
   }
 }
 

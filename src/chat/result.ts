@@ -1,3 +1,4 @@
+import type { ToolRun } from "../tools/make-call.ts";
 import type { ToolCall } from "../tools/tool.ts";
 import type { MalformedCall } from "./python-calls.ts";
 
@@ -40,16 +41,25 @@ export interface TokenLogprob {
   readonly top: readonly { readonly token: number; readonly logprob: number }[];
 }
 
+/** An answer that called, and what came of its calls. */
+export interface ToolStep {
+  readonly result: Result;
+  /** In the calls' order. */
+  readonly runs: readonly ToolRun[];
+}
+
 /** An answer. */
 export interface Result {
   /** The answer without its thinking, calls, stop text and special tokens. */
   readonly text: string;
   /** What the model thought before it answered, if it did. */
   readonly thinking?: string;
-  /** What the model calls, in its order. The caller decides; no call is made here. */
+  /** What the model calls, in its order, and what was not made here: see `steps` for calls that were. */
   readonly calls: readonly ToolCall[];
   /** What stands where a call should be and is none, with the reason; it is in `text` too. Absent without any. */
   readonly malformedCalls?: readonly MalformedCall[];
+  /** The answers before this one and the calls they made, where the tool loop made any. All else is of the last answer. */
+  readonly steps?: readonly ToolStep[];
   /** The answer's tokens, thinking included, end-of-sequence token left out. */
   readonly tokens: Int32Array;
   readonly finishReason: FinishReason;

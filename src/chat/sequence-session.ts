@@ -3,7 +3,8 @@ import { Turns } from "../engine/turns.ts";
 import { OptionError, StateError } from "../errors.ts";
 import type { RopeMode } from "../model/rope-extension.ts";
 import { checkTools, type ToolDefinition } from "../tools/tool.ts";
-import { answer, type Voice } from "./answer.ts";
+import type { Voice } from "./answer.ts";
+import { answerMessages, type Speaker } from "./answer-messages.ts";
 import type { GenerateOptions } from "./generate-options.ts";
 import type { Generation, GenerationEvent } from "./generation.ts";
 import { checkMessages, type Message } from "./message.ts";
@@ -13,6 +14,7 @@ import { Runs } from "./runs.ts";
 import { type SavedSession, writeSavedSession } from "./saved-session.ts";
 import type { Session, SessionOptions } from "./session.ts";
 import type { ChatTemplate } from "./template.ts";
+import { checkToolUse } from "./tool-use.ts";
 import { Transcript } from "./transcript.ts";
 
 /** What a session knows of the model it is of. */
@@ -162,24 +164,24 @@ export class SequenceSession implements Session {
     signal: AbortSignal,
   ): Promise<Result> {
     this.#refuseClosed();
-    const messages = [...this.#messages, ...added];
-    const { thinking, tools = this.#tools } = options;
-    const render = { addGenerationPrompt: true, thinking, tools };
-    const prompt = this.#template.encode(messages, render, this.#transcript);
-    const { tokens, openedThought } = prompt;
-    const result = await answer(
-      this.#voice,
-      this.#sequence,
-      { prompt: tokens, openedThought, options },
+    const { tools = this.#tools } = options;
+    checkToolUse({ ...options, tools });
+    const asked = [...this.#messages, ...added];
+    checkMessages(asked);
+    const speaker: Speaker = {
+      voice: this.#voice,
+      template: this.#template,
+      capacity: this.contextLength,
+      transcript: this.#transcript,
+      sequence: () => this.#sequence,
+    };
+    const { messages, result } = await answerMessages(
+      speaker,
+      { messages: asked, tools, options },
       emit,
       signal,
     );
-    this.#remember([...messages, replyMessage(result)], this.#sequence.length);
-    // Forgotten by the next prompt where the template writes the answer in other words: thoughts are left out.
-    this.#transcript.add(prompt, {
-      text: this.#voice.tokenizer.decode(result.tokens),
-      tokens: result.tokens,
-    });
+    this.#remember(messages, this.#sequence.length);
     return result;
   }
 
@@ -226,14 +228,4 @@ export class SequenceSession implements Session {
 
 function systemMessages(system: string | undefined): Message[] {
   return system === undefined ? [] : [{ role: "system", content: system }];
-}
-
-/** What the model said, as templates want it in later turns. */
-function replyMessage({ text, thinking, calls }: Result): Message {
-  return {
-    role: "assistant",
-    content: text,
-    ...(thinking !== undefined && { thinking }),
-    ...(calls.length > 0 && { calls }),
-  };
 }

@@ -1,7 +1,8 @@
 import { Template } from "@huggingface/jinja";
 import { CheckpointError, TemplateError, UnsupportedError } from "../errors.ts";
 import type { TemplatePiece, Tokenizer } from "../model/tokenizer.ts";
-import { checkTools, type ToolDefinition } from "../tools/tool.ts";
+import { checkTools, definitionOf, type ToolDefinition } from "../tools/tool.ts";
+import { type CallFormat, callFormatOf } from "./call-format.ts";
 import { withCallsAsText } from "./call-text.ts";
 import { chatMl } from "./chat-ml.ts";
 import { TextGuard } from "./guarded-text.ts";
@@ -28,6 +29,8 @@ export interface RenderOptions {
   readonly thinking?: boolean | undefined;
   /** What the model may call. */
   readonly tools?: readonly ToolDefinition[] | undefined;
+  /** The answer begins with a call: of one function, or of any. Only with `addGenerationPrompt`. */
+  readonly call?: { readonly name?: string | undefined } | undefined;
 }
 
 /** Messages as the tokens that the model was trained to read. */
@@ -36,6 +39,8 @@ export interface Prompt {
   readonly tokens: Int32Array;
   /** The tag that ends a thought which the prompt opens at its end, such as `</think>`: the answer begins inside. */
   readonly openedThought: string | undefined;
+  /** What the answer begins with, at the prompt's end: a call was asked for. */
+  readonly begun?: string;
 }
 
 /** The model's chat template, in Jinja: messages -> prompt. */
@@ -44,6 +49,8 @@ export class ChatTemplate {
   readonly hasThinking: boolean;
   /** Whether the model can be told what it may call. */
   readonly hasTools: boolean;
+  /** How the model writes calls. */
+  readonly callFormat: CallFormat;
   /** The template itself does. */
   readonly #writesTools: boolean;
   readonly #writesCalls: boolean;
@@ -59,6 +66,7 @@ export class ChatTemplate {
     this.hasThinking = source.includes("enable_thinking");
     this.#writesTools = /\btools\b/.test(source);
     this.hasTools = this.#writesTools || toolsAsText;
+    this.callFormat = callFormatOf(source);
     this.#writesCalls = /\btool_calls\b/.test(source);
     this.#tokenizer = tokenizer;
     this.#tokens = tokens;
@@ -81,12 +89,15 @@ export class ChatTemplate {
     options: RenderOptions,
     transcript = new Transcript(this.#tokenizer),
   ): Prompt {
-    const pieces = this.render(messages, options);
-    const text = pieces.map((piece) => piece.text).join("");
+    const rendered = this.render(messages, options);
+    const opened = options.addGenerationPrompt ? openedThought(textOf(rendered)) : undefined;
+    const begun = options.call && (opened ?? "") + this.callFormat.opening(options.call.name);
+    const pieces = begun === undefined ? rendered : [...rendered, { text: begun, trusted: true }];
     return {
-      text,
+      text: textOf(pieces),
       tokens: transcript.encode(pieces),
-      openedThought: options.addGenerationPrompt ? openedThought(text) : undefined,
+      openedThought: opened,
+      ...(begun !== undefined && { begun }),
     };
   }
 
@@ -109,7 +120,9 @@ export class ChatTemplate {
       messages: told.map((message) =>
         templateMessage(this.#writesCalls ? message : withCallsAsText(message)),
       ),
-      ...(tools.length > 0 && { tools: tools.map((tool) => ({ type: "function", function: tool })) }),
+      ...(tools.length > 0 && {
+        tools: tools.map((tool) => ({ type: "function", function: definitionOf(tool) })),
+      }),
     };
     const guard = new TextGuard(
       this.#tokenizer.addedTokens.map(({ content }) => content),
@@ -149,6 +162,10 @@ function templateMessage({ content, thinking, calls = [], callId }: Message): Re
     }),
     ...(callId !== undefined && { tool_call_id: callId }),
   };
+}
+
+function textOf(pieces: readonly TemplatePiece[]): string {
+  return pieces.map(({ text }) => text).join("");
 }
 
 function reasonOf(error: unknown): string {

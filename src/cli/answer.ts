@@ -1,8 +1,10 @@
 /** Shows one run as it goes: text on stdout, thinking and prefill progress on stderr; or every event as a JSON line. */
-import type { Generation, Result, ToolCall } from "../index.ts";
+import type { Generation, GenerationEvent, Result } from "../index.ts";
+import { printable } from "./printable.ts";
 import { formatSpeed, formatTokens } from "./quantities.ts";
 import { prefillStatus } from "./status-line.ts";
 import type { Terminal } from "./terminal.ts";
+import { callLine, showRun } from "./tool-lines.ts";
 
 export interface ShowOptions {
   /** One JSON line an event. */
@@ -29,6 +31,8 @@ export async function showAnswer(
       else if (event.type === "thinking") terminal.thinking(event.delta);
       else if (event.type === "text") terminal.answer(event.delta);
       else if (event.type === "call") terminal.notice(callLine(event.call));
+      else if (event.type === "tool-result") showRun(event.run, terminal, Boolean(verbose));
+      else if (event.type === "tool-progress") terminal.status.show(progressStatus(event));
     }
     const result = await generation;
     terminal.endAnswer();
@@ -40,9 +44,10 @@ export async function showAnswer(
   }
 }
 
-/** `call: get_weather {"city":"Paris"}`: one that the model asks for and nobody makes here. */
-function callLine({ name, arguments: given }: ToolCall): string {
-  return `call: ${name} ${JSON.stringify(given)}`;
+function progressStatus({ call, progress }: Extract<GenerationEvent, { type: "tool-progress" }>): string {
+  const { done, total, message = "" } = progress;
+  const share = total === undefined ? `${done}` : `${done}/${total}`;
+  return printable(`${call.name} ${share} ${message}`.trim());
 }
 
 /** "ctx 3.1K/32K · 41 tok/s": what stands below an answer on a terminal. */

@@ -7,6 +7,7 @@ import { fitWidth } from "./display-width.ts";
 import { formatBytes } from "./quantities.ts";
 import { SettingError, settingOf, settings, shownValue } from "./settings.ts";
 import { tableLines } from "./table.ts";
+import { approve, showServers, showTools } from "./tool-commands.ts";
 
 interface ChatCommand {
   readonly names: readonly string[];
@@ -35,6 +36,14 @@ const commands: readonly ChatCommand[] = [
   { names: ["drop"], argument: "N", help: "forget the N oldest turns, to make room", run: drop },
   { names: ["save"], argument: "FOLDER", help: "keep the conversation on disk", run: save },
   { names: ["load"], argument: "FOLDER", help: "go on with one that /save has kept", run: load },
+  { names: ["tools"], help: "what the model may call", run: showTools },
+  { names: ["servers"], help: "how the MCP servers are", run: showServers },
+  {
+    names: ["approve"],
+    argument: "[ask|auto|never|TOOL]",
+    help: "who decides on calls; a TOOL is always allowed, or no more",
+    run: approve,
+  },
   { names: ["stats"], help: "numbers of the last answer, context and memory", run: stats },
   { names: ["bye", "exit", "quit"], help: "leave (Ctrl-D too)", run: () => ({ type: "quit" }) },
 ];

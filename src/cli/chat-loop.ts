@@ -9,6 +9,8 @@ import { exitCodes, isAbort, reportFailure } from "./failure.ts";
 import type { LineSource } from "./line-source.ts";
 import { type Prompts, readInput } from "./message-reader.ts";
 import type { Terminal } from "./terminal.ts";
+import { askOn } from "./tool-approval.ts";
+import type { OpenTools } from "./tool-options.ts";
 
 export interface ChatLoopOptions {
   readonly model: Model;
@@ -20,6 +22,7 @@ export interface ChatLoopOptions {
   readonly verbose: boolean;
   /** Somebody is typing: errors are told and the chat goes on. Else the first error ends it. */
   readonly interactive: boolean;
+  readonly tools?: OpenTools | undefined;
   /** Where the conversation is kept after every answer; absent: nowhere. */
   readonly keepIn?: string;
 }
@@ -32,13 +35,14 @@ export class ChatLoop {
   private interrupts = 0;
 
   constructor(private readonly options: ChatLoopOptions) {
-    const { model, session, terminal, generate, keepIn } = options;
+    const { model, session, terminal, generate, keepIn, tools } = options;
     this.keeper = keepIn === undefined ? undefined : new ChatKeeper(keepIn, model, terminal);
     this.chat = {
       model,
       session,
       terminal,
       options: generate,
+      tools,
       lastMessage: undefined,
       lastAnswered: false,
       lastResult: undefined,
@@ -54,6 +58,8 @@ export class ChatLoop {
 
   /** @returns the exit code. */
   async run(source: LineSource): Promise<number> {
+    const { tools, terminal } = this.chat;
+    if (tools && this.options.interactive) tools.approvals.ask = askOn(source, terminal, this.interrupt);
     for (;;) {
       const input = await readInput(source, this.options.prompts);
       if (input.type === "end") return exitCodes.ok;
@@ -105,7 +111,7 @@ export class ChatLoop {
     try {
       const { json, verbose } = this.options;
       const context = () => contextStatus(session.contextUsed, session.contextLength);
-      const run = session.send(text, { ...chat.options, signal });
+      const run = session.send(text, { ...chat.options, ...chat.tools?.use(), signal });
       const result = await showAnswer(run, terminal, { json, verbose, context });
       chat.lastAnswered = true;
       chat.lastResult = result;

@@ -1,6 +1,7 @@
 /** A chat as its loop and its commands share it. */
 import type { GenerateOptions, Model, Result, Session } from "../index.ts";
 import type { Terminal } from "./terminal.ts";
+import type { OpenTools } from "./tool-options.ts";
 
 export interface ChatState {
   readonly model: Model;
@@ -9,6 +10,8 @@ export interface ChatState {
   readonly terminal: Terminal;
   /** What /set changes. */
   options: GenerateOptions;
+  /** What the model may call; absent without --tools and --mcp. */
+  readonly tools?: OpenTools | undefined;
   /** The message that /retry sends again: the last one sent, answered or not. */
   lastMessage: string | undefined;
   /** Whether `lastMessage` and its answer are in the session: not after a stop or an error. */

@@ -24,8 +24,9 @@ import { loadAloud } from "./load-aloud.ts";
 import { answerOnce } from "./run.ts";
 import { readStdin } from "./stdin.ts";
 import type { Terminal } from "./terminal.ts";
+import { addToolOptions, openTools, type ToolFlags } from "./tool-options.ts";
 
-interface ChatOptions extends AnswerOptions {
+interface ChatOptions extends AnswerOptions, ToolFlags {
   readonly prompt?: string;
   readonly system?: string;
   readonly history: boolean;
@@ -51,7 +52,7 @@ export function addChatCommand(program: Command, terminal: Terminal): void {
     .option("--no-cache", "neither read nor write keys and values in the cache folder")
     .option("--no-history", "keep neither the typed messages nor this chat nor which model it was");
   addOutputOptions(command, "every event as a JSON line");
-  addGenerateOptions(addLoadOptions(command));
+  addToolOptions(addGenerateOptions(addLoadOptions(command)));
   command.action(async (model: string | undefined, options: ChatOptions) => {
     applyOutputOptions(terminal, options);
     process.exitCode = await chat(model, options, terminal);
@@ -75,6 +76,7 @@ async function chat(reference: string | undefined, given: ChatOptions, terminal:
     const prompt = options.prompt === "-" ? await readStdin() : options.prompt;
     return answerOnce(reference, prompt, options, terminal);
   }
+  await using tools = await openTools(options, terminal, { keep: options.history });
   await using model = await loadAloud(
     reference,
     { ...loadOptions(options), verbose: options.verbose, keep: options.history },
@@ -94,6 +96,7 @@ async function chat(reference: string | undefined, given: ChatOptions, terminal:
     json: Boolean(options.json),
     verbose: Boolean(options.verbose),
     interactive,
+    tools,
     ...((interactive || resume !== undefined) && options.history && { keepIn: lastChatFolder() }),
   });
   const source = interactive ? lineEditor(options, loop, terminal) : new PipedLines(process.stdin);

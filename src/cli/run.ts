@@ -17,8 +17,11 @@ import { interruptible } from "./interrupt.ts";
 import { loadAloud } from "./load-aloud.ts";
 import { readStdin } from "./stdin.ts";
 import type { Terminal } from "./terminal.ts";
+import { askOn } from "./tool-approval.ts";
+import { addToolOptions, openTools, type ToolFlags } from "./tool-options.ts";
+import { TypedLine } from "./typed-line.ts";
 
-interface RunOptions extends AnswerOptions {
+interface RunOptions extends AnswerOptions, ToolFlags {
   readonly system?: string;
   /** false: nothing of it is kept, not even which model it was. */
   readonly history?: boolean;
@@ -36,7 +39,7 @@ export function addRunCommand(program: Command, terminal: Terminal): void {
     .argument("[prompt...]", "words of the prompt")
     .option("-s, --system <text>", "instructions that stand before the prompt");
   addOutputOptions(command, "every event as a JSON line");
-  addGenerateOptions(addLoadOptions(command));
+  addToolOptions(addGenerateOptions(addLoadOptions(command)));
   command.action(async (model: string, words: string[], options: RunOptions) => {
     applyOutputOptions(terminal, options);
     process.exitCode = await answerOnce(model, await joinedPrompt(words), options, terminal);
@@ -55,8 +58,13 @@ export async function answerOnce(
   if (options.system !== undefined) messages.unshift({ role: "system", content: options.system });
   await interruptible(async (signal) => {
     const load = { ...loadOptions(options), verbose: options.verbose, keep: options.history, signal };
+    await using tools = await openTools(options, terminal, { keep: options.history !== false });
     await using model = await loadAloud(reference, load, terminal);
-    await showAnswer(model.chat(messages, { ...generateOptions(options), signal }), terminal, options);
+    using source = tools && process.stdin.isTTY ? new TypedLine() : undefined;
+    if (tools && source)
+      tools.approvals.ask = askOn(source, terminal, () => process.kill(process.pid, "SIGINT"));
+    const generate = { ...generateOptions(options), ...tools?.use(), signal };
+    await showAnswer(model.chat(messages, generate), terminal, options);
   });
   return exitCodes.ok;
 }

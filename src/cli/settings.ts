@@ -2,9 +2,9 @@
  * What can be set for answers, by flag and by /set alike: the fields of GenerateOptions, one row each. A flag is the
  * field's name in kebab-case.
  */
-import type { GenerateOptions } from "../index.ts";
+import type { GenerateOptions, ToolUse } from "../index.ts";
 
-export type Field = Exclude<keyof GenerateOptions, "signal" | "tools">;
+export type Field = Exclude<keyof GenerateOptions, "signal" | keyof ToolUse>;
 
 export interface Setting {
   readonly field: Field;

@@ -20,12 +20,67 @@ export interface ToolDefinition {
   readonly parameters?: { readonly [keyword: string]: unknown } | undefined;
 }
 
+/** What a call gave. */
+export type ToolContent =
+  | { readonly type: "text"; readonly text: string }
+  /** `data` is base64. A model that reads text only is told of it. */
+  | { readonly type: "image" | "audio"; readonly data: string; readonly mimeType: string }
+  /** A document: its text, or where it is. */
+  | { readonly type: "resource"; readonly uri: string; readonly text?: string | undefined };
+
+export interface ToolResult {
+  readonly content: readonly ToolContent[];
+  /** The same as a value, where the tool gives one. */
+  readonly structured?: unknown;
+  /** The call failed; `content` says why. */
+  readonly isError?: boolean | undefined;
+}
+
+/** How far a call is, where its tool says so. */
+export interface ToolProgress {
+  readonly done: number;
+  readonly total?: number | undefined;
+  readonly message?: string | undefined;
+}
+
+export interface ToolContext {
+  /** Fires when nobody waits for the call any more. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: ToolProgress) => void;
+}
+
+/** A function that can be called from here. */
+export interface Tool extends ToolDefinition {
+  /** The MCP server it is of; absent: the program's own. */
+  readonly server?: string | undefined;
+  /** JSON Schema of a result's `structured`. */
+  readonly output?: { readonly [keyword: string]: unknown } | undefined;
+  /** It changes nothing: its owner says so. */
+  readonly readOnly?: boolean | undefined;
+  /** Makes the call with arguments that `parameters` allow. */
+  readonly call: (given: ToolCall["arguments"], context: ToolContext) => Promise<ToolResult>;
+}
+
 /** A call that the model asks for. */
 export interface ToolCall {
   readonly name: string;
   readonly arguments: { readonly [parameter: string]: JsonValue };
   /** Ties a call to its result where a chat template wants that; MiniCPM4's does not. */
   readonly id?: string | undefined;
+}
+
+/** Whether the function can be called from here, rather than by who asked. */
+export function isTool(definition: ToolDefinition): definition is Tool {
+  return "call" in definition && typeof definition.call === "function";
+}
+
+/** What a model is told of a tool: nothing of how it is done. */
+export function definitionOf({ name, description, parameters }: ToolDefinition): ToolDefinition {
+  return {
+    name,
+    ...(description !== undefined && { description }),
+    ...(parameters !== undefined && { parameters }),
+  };
 }
 
 /** Names that can stand before the bracket of a call: the source of a regular expression with flag `u`. */

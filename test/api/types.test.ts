@@ -55,7 +55,12 @@ test("events are told apart by their type", () => {
       case "text":
         return event.delta;
       case "call":
+      case "tool-progress":
         return event.call.name;
+      case "tool-result":
+        return event.run.outcome;
+      case "step":
+        return `${event.step}`;
       case "finish":
         return event.result.finishReason;
     }

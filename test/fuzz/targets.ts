@@ -2,7 +2,11 @@
 import { readFileSync } from "node:fs";
 import { checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
 import { float32, ggufBytes, string, strings, uint32 } from "../../src/bench/gguf-writer.ts";
+import type { CallFormat } from "../../src/chat/call-format.ts";
+import { jsonCalls } from "../../src/chat/json-calls.ts";
+import { pythonCalls } from "../../src/chat/python-calls.ts";
 import { Reply } from "../../src/chat/reply.ts";
+import { xmlCalls } from "../../src/chat/xml-calls.ts";
 import { inMemory } from "../../src/model/byte-source.ts";
 import { readGguf } from "../../src/model/gguf.ts";
 import { parseGgufConfig } from "../../src/model/gguf-config.ts";
@@ -130,13 +134,29 @@ export const targets: readonly Target[] = [
       ),
       Buffer.from("<think>a</think>Text.<|tool_call_start|>f(a=\"\\u00e9\\x41\" 'b'); g()<|tool_call_end|>"),
     ],
-    parse: (bytes) => {
-      const characters = [...Buffer.from(bytes).toString("utf8")];
-      const decoder = { push: (index: number) => characters[index] ?? "", end: () => "" };
-      const reply = new Reply({ decoder: () => decoder, stopTokens: new Set(), stop: ["Done", "\n\n"] });
-      const pieces = [...reply.push({ tokens: Int32Array.from(characters.keys()) }), ...reply.end()];
-      return [pieces, JSON.stringify(reply.calls)];
-    },
+    parse: (bytes) => readReply(bytes, pythonCalls),
+  },
+  {
+    name: "reply-json",
+    seeds: [
+      Buffer.from(
+        '<think>a</think>Text.\n<tool_call>\n{"name": "f", "arguments": {"a": ["\\"x</tool_call>", -1.5e3, null]}}\n</tool_call>',
+      ),
+      Buffer.from(
+        '<tool_call>{"name": "f", "arguments": "{\\"a\\": {}}"}</tool_call><tool_call>{</tool_call>Done',
+      ),
+    ],
+    parse: (bytes) => readReply(bytes, jsonCalls),
+  },
+  {
+    name: "reply-xml",
+    seeds: [
+      Buffer.from(
+        '<think>a</think>Text.\n<function name="f"><param name="a">1 &lt; 2</param><param name="b"><![CDATA[</function>]]></param></function>',
+      ),
+      Buffer.from("<function name='g'></function> <function name=\"f\"><param name='a'>[1]</param>Done"),
+    ],
+    parse: (bytes) => readReply(bytes, xmlCalls),
   },
   {
     name: "gguf",
@@ -149,6 +169,16 @@ export const targets: readonly Target[] = [
     },
   },
 ];
+
+function readReply(bytes: Uint8Array, calls: CallFormat): unknown {
+  const characters = [...Buffer.from(bytes).toString("utf8")];
+  const decoder = { push: (index: number) => characters[index] ?? "", end: () => "" };
+  const tools = [{ name: "f", parameters: { type: "object", properties: { a: { type: "array" } } } }];
+  const options = { stopTokens: new Set<number>(), stop: ["Done", "\n\n"], calls, tools };
+  const reply = new Reply({ decoder: () => decoder, ...options });
+  const pieces = [...reply.push({ tokens: Int32Array.from(characters.keys()) }), ...reply.end()];
+  return [pieces, JSON.stringify(reply.calls)];
+}
 
 function model(path: string): Buffer {
   return readFileSync(new URL(`../../models/${path}`, import.meta.url));

@@ -1,0 +1,156 @@
+/** `--tools`, `--mcp` and how calls are approved: flags of commands that answer, and the tools they come to. */
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { type Command, Option } from "commander";
+import {
+  connectMcp,
+  type McpConfig,
+  type McpHost,
+  type Tool,
+  type ToolDefinition,
+  type ToolUse,
+} from "../index.ts";
+import { type ApprovalMode, Approvals, type ApprovalsOptions, approvalModes } from "../tools/approvals.ts";
+import { AuditLog } from "../tools/audit-log.ts";
+import { readMcpConfig, secretsOf } from "../tools/mcp-config.ts";
+import { checkTools } from "../tools/tool.ts";
+import { guarded } from "./command-options.ts";
+import { UsageError } from "./failure.ts";
+import { stateFile } from "./folders.ts";
+import { integer } from "./settings.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface ToolFlags {
+  readonly tools?: readonly string[];
+  readonly mcp?: readonly string[];
+  readonly toolApprove?: ApprovalMode;
+  readonly toolChoice?: string;
+  readonly toolSelection?: "auto" | "all";
+  readonly toolDryRun?: boolean;
+  readonly maxSteps?: number;
+}
+
+export function addToolOptions(command: Command): Command {
+  const add = (option: Option) => command.addOption(option.helpGroup("Tools:"));
+  add(
+    new Option(
+      "--tools <file...>",
+      "functions: a module with a list of defineTool(), or a JSON list of definitions",
+    ),
+  );
+  add(new Option("--mcp <file...>", 'MCP servers: {"mcpServers": {...}}'));
+  add(
+    new Option("--tool-approve <mode>", "ask before each call (needs a terminal), make all, make none")
+      .choices(approvalModes)
+      .default("ask"),
+  );
+  add(new Option("--tool-choice <name>", 'call this tool first; "required": any; "none": do not call'));
+  add(
+    new Option("--tool-selection <mode>", "tell of all tools, or of the closest where they are many").choices(
+      ["auto", "all"],
+    ),
+  );
+  add(new Option("--tool-dry-run", "check calls, make none"));
+  add(
+    new Option("--max-steps <count>", "most answers in a row that call, 8 by default").argParser(
+      guarded(integer(1)),
+    ),
+  );
+  return command;
+}
+
+/** The tools of a command, and how they may be used. */
+export class OpenTools implements AsyncDisposable {
+  constructor(
+    private readonly own: readonly ToolDefinition[],
+    readonly host: McpHost | undefined,
+    readonly approvals: Approvals,
+    private readonly audit: AuditLog | undefined,
+    private readonly flags: ToolFlags,
+  ) {}
+
+  /** Those of servers that are there now, and the program's. */
+  list(): readonly ToolDefinition[] {
+    return [...this.own, ...(this.host?.tools() ?? [])];
+  }
+
+  /** For an answer. */
+  use(): ToolUse {
+    const { toolChoice, toolSelection, toolDryRun, maxSteps } = this.flags;
+    const isWord = toolChoice === "required" || toolChoice === "none" || toolChoice === "auto";
+    return {
+      tools: this.list(),
+      approve: this.approvals.approve,
+      ...(toolChoice !== undefined && { toolChoice: isWord ? toolChoice : { name: toolChoice } }),
+      toolSelection,
+      dryRun: toolDryRun,
+      maxSteps,
+      onToolRun: this.audit?.add,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.host?.close();
+  }
+}
+
+/**
+ * Reads the files and connects to the servers; a server that is not there is told as a warning. Undefined where no flag
+ * asks for tools.
+ *
+ * @param keep allowed tools and a log of calls are kept
+ */
+export async function openTools(
+  flags: ToolFlags,
+  terminal: Terminal,
+  { keep, ask }: { readonly keep: boolean; readonly ask?: ApprovalsOptions["ask"] },
+): Promise<OpenTools | undefined> {
+  const { tools = [], mcp = [], toolApprove: mode = "ask" } = flags;
+  if (tools.length + mcp.length === 0) return undefined;
+  const own = (await Promise.all(tools.map(readTools))).flat();
+  checkTools(own);
+  const configs = await Promise.all(mcp.map((file) => readMcpConfig(file)));
+  const mcpServers = Object.assign(
+    {},
+    ...configs.map((config) => config.mcpServers),
+  ) as McpConfig["mcpServers"];
+  const host = mcp.length > 0 ? await connectAloud({ mcpServers }, terminal) : undefined;
+  const secrets = Object.values(mcpServers).flatMap(secretsOf);
+  const approvals = new Approvals({ mode, ask, file: keep ? stateFile("allowed-tools.json") : undefined });
+  const audit = keep ? new AuditLog(stateFile("tool-calls.jsonl"), secrets) : undefined;
+  return new OpenTools(own, host, approvals, audit, flags);
+}
+
+/** Connects, with a status line meanwhile, and a warning for each server that does not come or goes away later. */
+export async function connectAloud(config: McpConfig, terminal: Terminal): Promise<McpHost> {
+  terminal.status.show("connecting to MCP servers");
+  try {
+    return await connectMcp(config, {
+      onStatus: ({ server, state, problem }) => {
+        if (problem === undefined || (state !== "failed" && state !== "waiting")) return;
+        const again = state === "waiting" ? " It is started again." : "";
+        terminal.message(terminal.style.yellow(`MCP server ${server}: ${problem}.${again}`));
+      },
+    });
+  } finally {
+    terminal.status.clear();
+  }
+}
+
+/** @throws UsageError */
+async function readTools(file: string): Promise<readonly (Tool | ToolDefinition)[]> {
+  try {
+    const found: unknown = /\.json$/i.test(file)
+      ? JSON.parse(await readFile(file, "utf8"))
+      : await import(pathToFileURL(resolve(file)).href);
+    const list = Array.isArray(found)
+      ? found
+      : ((found as { tools?: unknown; default?: unknown }).tools ?? (found as { default?: unknown }).default);
+    if (!Array.isArray(list)) throw new Error("it has no list of tools: export one as `tools` or by default");
+    // OpenAI's form has the function one level deeper.
+    return list.map((tool) => (tool?.type === "function" && tool.function) || tool);
+  } catch (error) {
+    throw new UsageError(`--tools ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,87 @@
+/** Who may be called without asking: a mode for all tools, and tools that somebody has always allowed. */
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Approval, Approve } from "./make-call.ts";
+import { definitionOf, type Tool, type ToolCall } from "./tool.ts";
+
+/** `ask`: somebody decides on each call. `auto`: all are made. `never`: none is. */
+export const approvalModes = ["ask", "auto", "never"] as const;
+export type ApprovalMode = (typeof approvalModes)[number];
+
+/** What somebody says to a call: this one, this one and all later ones of the tool, or not. */
+export type Decision = "once" | "always" | "no";
+
+export interface ApprovalsOptions {
+  readonly mode: ApprovalMode;
+  /** Where tools that are always allowed are kept; absent: nowhere. */
+  readonly file?: string | undefined;
+  /** Asks somebody; absent: nobody is there, and `ask` refuses. */
+  readonly ask?: ((call: ToolCall, tool: Tool, signal: AbortSignal) => Promise<Decision>) | undefined;
+}
+
+export class Approvals {
+  mode: ApprovalMode;
+  ask: ApprovalsOptions["ask"];
+  readonly #file: string | undefined;
+  /** Tool -> what was allowed: a tool that tells something else of itself is asked about again. */
+  readonly #allowed: Map<string, string>;
+
+  constructor({ mode, file, ask }: ApprovalsOptions) {
+    this.mode = mode;
+    this.ask = ask;
+    this.#file = file;
+    this.#allowed = new Map(file === undefined ? [] : readAllowed(file));
+  }
+
+  isAllowed(tool: Tool): boolean {
+    return this.#allowed.get(keyOf(tool)) === digestOf(tool);
+  }
+
+  /** Allows a tool always, or no more. What cannot be kept holds for this process. */
+  setAllowed(tool: Tool, allowed: boolean): void {
+    if (allowed) this.#allowed.set(keyOf(tool), digestOf(tool));
+    else this.#allowed.delete(keyOf(tool));
+    if (this.#file === undefined) return;
+    try {
+      mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
+      const unfinished = `${this.#file}.${process.pid}`;
+      writeFileSync(unfinished, JSON.stringify(Object.fromEntries(this.#allowed)), { mode: 0o600 });
+      renameSync(unfinished, this.#file);
+    } catch {
+      // a full disk is no reason not to call
+    }
+  }
+
+  readonly approve: Approve = async (call, tool, signal): Promise<Approval> => {
+    if (this.mode === "never") return "calls are not allowed here (--tool-approve never)";
+    if (this.mode === "auto" || this.isAllowed(tool)) return true;
+    if (!this.ask) {
+      return `nobody is there to allow ${call.name}: --tool-approve auto allows all calls`;
+    }
+    const decision = await this.ask(call, tool, signal);
+    if (decision === "always") this.setAllowed(tool, true);
+    return decision !== "no";
+  };
+}
+
+function keyOf({ server, name }: Tool): string {
+  return `${server ?? ""}/${name}`;
+}
+
+function digestOf(tool: Tool): string {
+  return createHash("sha256")
+    .update(JSON.stringify(definitionOf(tool)))
+    .digest("hex")
+    .slice(0, 32);
+}
+
+function readAllowed(file: string): [string, string][] {
+  try {
+    const found: unknown = JSON.parse(readFileSync(file, "utf8"));
+    const entries = typeof found === "object" && found !== null ? Object.entries(found) : [];
+    return entries.filter((entry): entry is [string, string] => typeof entry[1] === "string");
+  } catch {
+    return [];
+  }
+}
