@@ -6,6 +6,7 @@ import { addChatCommand } from "./chat.ts";
 import { addCompleteCommand } from "./complete.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addInspectCommand } from "./inspect.ts";
+import { addMcpCommand } from "./mcp.ts";
 import { addQuantizeCommand } from "./quantize.ts";
 import { addReadCommand } from "./read.ts";
 import { addRunCommand } from "./run.ts";
@@ -28,6 +29,7 @@ export function createProgram(terminal: Terminal, version: string): Command {
     addChatCommand,
     addRunCommand,
     addCompleteCommand,
+    addMcpCommand,
     addReadCommand,
     addCacheCommand,
     addTokenizeCommand,

@@ -12,12 +12,21 @@ const compiled = new WeakMap<Schema, ValidateFunction | { readonly refused: stri
  */
 export function schemaProblem(schema: Schema, value: unknown): string | undefined {
   const validate = validator(schema);
-  if (typeof validate !== "function" || validate(value)) return undefined;
+  if (typeof validate !== "function" || allows(validate, value)) return undefined;
   const problems = (validate.errors ?? []).map(({ instancePath, message = "is wrong", params }) => {
     const detail = params.additionalProperty ?? params.allowedValues;
     return `${instancePath || "it"} ${message}${detail === undefined ? "" : `: ${JSON.stringify(detail)}`}`;
   });
   return problems.slice(0, 3).join(", ");
+}
+
+/** A schema that refers to itself without end allows everything too. */
+function allows(validate: ValidateFunction, value: unknown): boolean {
+  try {
+    return validate(value) as boolean;
+  } catch {
+    return true;
+  }
 }
 
 /** Why a schema cannot be compiled, undefined where it can. */

@@ -16,6 +16,7 @@ else serveStdio(newServer);
 const text = (value) => ({ content: [{ type: "text", text: String(value) }] });
 
 function newServer() {
+  let release = () => {};
   const server = new McpServer(
     { name: "fixture", version: "1.0.0" },
     { capabilities: { tools: { listChanged: true }, prompts: {}, resources: {}, logging: {} } },
@@ -57,9 +58,15 @@ function newServer() {
         method: "notifications/progress",
         params: { progressToken, progress, total: count, message: `step ${progress}` },
       });
-      await new Promise(setImmediate);
     }
+    await new Promise((resolve) => {
+      release = resolve;
+    });
     return text("done");
+  });
+  tool("release", {}, () => {
+    release();
+    return text("released");
   });
   tool("grow", {}, () => {
     tool("grown", {}, () => text("I am new"));

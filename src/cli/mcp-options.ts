@@ -1,0 +1,28 @@
+/** What the commands of `minicpm mcp` that look at servers have in common. */
+import type { Command } from "commander";
+import type { McpHost } from "../index.ts";
+import { readMcpConfig } from "../tools/mcp-config.ts";
+import { addOutputOptions, applyOutputOptions, type OutputOptions } from "./command-options.ts";
+import { UsageError } from "./failure.ts";
+import type { Terminal } from "./terminal.ts";
+import { connectAloud } from "./tool-options.ts";
+
+export interface McpFlags extends OutputOptions {
+  readonly mcp?: string;
+}
+
+export function addMcpOptions(command: Command, json: string): Command {
+  return addOutputOptions(command.option("--mcp <file>", 'the servers: {"mcpServers": {...}}'), json);
+}
+
+/** Runs `work` with the servers of `--mcp`. */
+export async function withHost(
+  options: McpFlags,
+  terminal: Terminal,
+  work: (host: McpHost) => Promise<void>,
+): Promise<void> {
+  applyOutputOptions(terminal, options);
+  if (options.mcp === undefined) throw new UsageError("Say which servers: --mcp FILE.");
+  await using host = await connectAloud(await readMcpConfig(options.mcp), terminal);
+  await work(host);
+}
