@@ -3,7 +3,12 @@ import { timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { hostHeaderValidation, originValidation, toNodeHandler } from "@modelcontextprotocol/node";
-import { type CallToolResult, fromJsonSchema, McpServer } from "@modelcontextprotocol/server";
+import {
+  type CallToolResult,
+  fromJsonSchema,
+  McpServer,
+  type McpServerOptions,
+} from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import { OptionError } from "../errors.ts";
 import { implementation } from "./mcp-implementation.ts";
@@ -16,6 +21,8 @@ export interface ServeMcpOptions {
   readonly instructions?: string | undefined;
   /** Adds to each server that is made for a client: prompts, resources, more tools. */
   readonly configure?: ((server: McpServer) => void) | undefined;
+  /** More options of the SDK's McpServer: capabilities of what `configure` adds, and the like. */
+  readonly serverOptions?: McpServerOptions | undefined;
 }
 
 export interface ServeMcpHttpOptions extends ServeMcpOptions {
@@ -85,9 +92,10 @@ export async function serveMcpHttp(options: ServeMcpHttpOptions): Promise<McpSer
   };
 }
 
-function newServer({ tools, instructions, configure }: ServeMcpOptions): McpServer {
+function newServer({ tools, instructions, configure, serverOptions }: ServeMcpOptions): McpServer {
   const server = new McpServer(implementation, {
-    capabilities: { tools: { listChanged: true } },
+    ...serverOptions,
+    capabilities: { tools: { listChanged: true }, ...serverOptions?.capabilities },
     ...(instructions !== undefined && { instructions }),
   });
   for (const tool of tools) register(server, tool);
