@@ -9,9 +9,9 @@ const context = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? "{}");
 
 const authorization = new TestAuthorization(context);
 const host = await connectMcp(
-  { mcpServers: { suite: { url, timeoutMs: 20_000 } } },
+  { mcpServers: { suite: { url, timeoutMs: 100_000 } } },
   {
-    startTimeoutMs: 20_000,
+    startTimeoutMs: 100_000,
     authorize: () => (scenario.startsWith("auth/") ? authorization : undefined),
     onElicit: async () => ({ action: "accept", content: {} }),
     onSample: async () => ({
@@ -37,7 +37,7 @@ for (const { name, arguments: given } of wanted) {
   const echoed = tool.parameters.properties?.schema && { schema: focal.parameters };
   try {
     const result = await tool.call(given ?? echoed ?? sample(tool.parameters), {
-      signal: AbortSignal.timeout(20_000),
+      signal: AbortSignal.timeout(100_000),
       onProgress: () => {},
     });
     console.log(name, JSON.stringify(result));
