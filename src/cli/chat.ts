@@ -50,7 +50,10 @@ export function addChatCommand(program: Command, terminal: Terminal): void {
     .option("--with <file...>", "documents to talk about, put before the instructions (MODEL goes before)")
     .option("--resume [folder]", "go on with the last chat, or with one that /save has kept")
     .option("--no-cache", "neither read nor write keys and values in the cache folder")
-    .option("--no-history", "keep neither the typed messages nor this chat nor which model it was");
+    .option(
+      "--no-history",
+      "keep neither the typed messages nor this chat, its calls, nor which model it was",
+    );
   addOutputOptions(command, "every event as a JSON line");
   addToolOptions(addGenerateOptions(addLoadOptions(command)));
   command.action(async (model: string | undefined, options: ChatOptions) => {
