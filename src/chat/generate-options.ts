@@ -1,5 +1,10 @@
+import type { Grammar } from "../constraint/grammar.ts";
+import type { JsonSchema, SchemaObject } from "../constraint/json-schema.ts";
 import type { SamplingOptions } from "../engine/sampling.ts";
 import type { ToolDefinition } from "../tools/tool.ts";
+
+/** Whether the model calls a tool: as it likes, never, at least one, or this one once. */
+export type ToolChoice = "auto" | "none" | "required" | { readonly name: string };
 
 /** What a caller can ask of one answer. */
 export interface GenerateOptions extends SamplingOptions {
@@ -19,6 +24,20 @@ export interface GenerateOptions extends SamplingOptions {
    * caller. In a session this stands in for the session's own. Default: none, or the session's.
    */
   readonly tools?: readonly ToolDefinition[] | undefined;
+  /**
+   * Holds calls to the tools: only those there are, with parameters that they have and values of their types. "required"
+   * and a name make the answer a call, after what the model may think before. For models that write calls as MiniCPM4
+   * does. Default: the model is not held to anything.
+   */
+  readonly toolChoice?: ToolChoice | undefined;
+  /**
+   * The answer is JSON of this schema (JSON Schema, or a schema of Zod 4 or another library that can write it), and
+   * `Result.value` what it says. With tools the model may call instead. Thinking stays free. What the schema asks and
+   * cannot be kept while the answer is made (`pattern`, most of `format`) is refused: ConstraintError.
+   */
+  readonly schema?: JsonSchema | SchemaObject | undefined;
+  /** The answer is a text of this grammar; a string is EBNF. Thinking stays free. */
+  readonly grammar?: Grammar | undefined;
   /** Ends the run: it rejects with AbortError, whose `partial` is the result so far. */
   readonly signal?: AbortSignal | undefined;
 }

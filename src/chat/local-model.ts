@@ -45,9 +45,11 @@ export class LocalModel implements Model {
   chat(messages: readonly Message[], options: GenerateOptions = {}): Generation {
     return this.#start(options, () => {
       const { thinking, tools } = options;
+      const { template } = this.#parts;
       const render = { addGenerationPrompt: true, thinking, tools };
-      const { tokens, openedThought } = this.#parts.template.encode(messages, render);
-      return { prompt: tokens, openedThought, options };
+      const { tokens, openedThought } = template.encode(messages, render);
+      const canThink = template.hasThinking;
+      return { prompt: tokens, openedThought, canThink, ...(tools && { tools }), options };
     });
   }
 

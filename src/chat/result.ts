@@ -1,4 +1,4 @@
-import type { ToolCall } from "../tools/tool.ts";
+import type { JsonValue, ToolCall } from "../tools/tool.ts";
 import type { MalformedCall } from "./python-calls.ts";
 
 /**
@@ -50,6 +50,10 @@ export interface Result {
   readonly calls: readonly ToolCall[];
   /** What stands where a call should be and is none, with the reason; it is in `text` too. Absent without any. */
   readonly malformedCalls?: readonly MalformedCall[];
+  /** What the answer says, where it was to be of a schema and is: parsed, and checked against the schema. */
+  readonly value?: JsonValue;
+  /** Why there is no `value` although a schema was given, as a sentence: the answer was cut off, mostly. */
+  readonly valueProblem?: string;
   /** The answer's tokens, thinking included, end-of-sequence token left out. */
   readonly tokens: Int32Array;
   readonly finishReason: FinishReason;

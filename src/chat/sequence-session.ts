@@ -167,7 +167,7 @@ export class SequenceSession implements Session {
     const result = await answer(
       this.#voice,
       this.#sequence,
-      { prompt: tokens, openedThought, options },
+      { prompt: tokens, openedThought, canThink: this.#template.hasThinking, tools, options },
       emit,
       signal,
     );
