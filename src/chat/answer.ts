@@ -28,6 +28,8 @@ export interface Question {
   readonly openedThought?: string | undefined;
   /** The model may think before it answers where a form is asked of the answer. */
   readonly canThink?: boolean;
+  /** What the answer begins with: the prompt ends with it, the tokens go on from there. */
+  readonly begun?: string | undefined;
   /** What it may call. */
   readonly tools?: readonly ToolDefinition[];
   readonly options: GenerateOptions;
