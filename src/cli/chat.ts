@@ -17,6 +17,7 @@ import { defaultModelHelp, modelHelp } from "./default-model.ts";
 import { withDocuments } from "./documents.ts";
 import { exitCodes, UsageError } from "./failure.ts";
 import { cacheFolder, lastChatFolder } from "./folders.ts";
+import { addFormOptions, type FormFlags, formOptions } from "./form-options.ts";
 import { History, historyPath } from "./history.ts";
 import { LineEditor } from "./line-editor.ts";
 import { type LineSource, PipedLines } from "./line-source.ts";
@@ -25,7 +26,7 @@ import { answerOnce } from "./run.ts";
 import { readStdin } from "./stdin.ts";
 import type { Terminal } from "./terminal.ts";
 
-interface ChatOptions extends AnswerOptions {
+interface ChatOptions extends AnswerOptions, FormFlags {
   readonly prompt?: string;
   readonly system?: string;
   readonly history: boolean;
@@ -51,7 +52,7 @@ export function addChatCommand(program: Command, terminal: Terminal): void {
     .option("--no-cache", "neither read nor write keys and values in the cache folder")
     .option("--no-history", "keep neither the typed messages nor this chat nor which model it was");
   addOutputOptions(command, "every event as a JSON line");
-  addGenerateOptions(addLoadOptions(command));
+  addFormOptions(addGenerateOptions(addLoadOptions(command)));
   command.action(async (model: string | undefined, options: ChatOptions) => {
     applyOutputOptions(terminal, options);
     process.exitCode = await chat(model, options, terminal);
@@ -66,6 +67,7 @@ async function chat(reference: string | undefined, given: ChatOptions, terminal:
     cacheDir: given.cache ? cacheFolder() : undefined,
   };
   const { resume } = options;
+  const form = formOptions(options);
   if (resume !== undefined && (system !== undefined || options.prompt !== undefined)) {
     throw new UsageError(
       "--resume goes on with a conversation as it is: without --system, --with and --prompt.",
@@ -89,7 +91,7 @@ async function chat(reference: string | undefined, given: ChatOptions, terminal:
     model,
     session,
     terminal,
-    generate: generateOptions(options),
+    generate: { ...generateOptions(options), ...form },
     prompts: { first: "> ", more: "… " },
     json: Boolean(options.json),
     verbose: Boolean(options.verbose),

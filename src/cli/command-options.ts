@@ -4,7 +4,7 @@ import type { GenerateOptions, LoadOptions } from "../index.ts";
 import { kvTypes } from "../model/config.ts";
 import { packFormats, packGroups } from "../model/packed-model.ts";
 import { sparseModes } from "../model/sparse-rule.ts";
-import { integer, kebabCase, type Setting, SettingError, settings } from "./settings.ts";
+import { type Field, integer, kebabCase, type Setting, SettingError, settings } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What every command gets. */
@@ -15,7 +15,7 @@ export interface OutputOptions {
 }
 
 /** Parsed flags of a command that answers. */
-export interface AnswerOptions extends OutputOptions, LoadFlags, GenerateOptions {}
+export interface AnswerOptions extends OutputOptions, LoadFlags, Pick<GenerateOptions, Field> {}
 
 export interface LoadFlags {
   readonly contextLength?: number | "auto";
@@ -110,7 +110,7 @@ export function loadOptions(options: LoadFlags): LoadOptions {
   return { contextLength, threads, device, kvType, pack, packGroup, activations, sparse, cacheDir };
 }
 
-export function generateOptions(options: GenerateOptions): GenerateOptions {
+export function generateOptions(options: Pick<GenerateOptions, Field>): GenerateOptions {
   return Object.fromEntries(
     settings.map(({ field }) => [field, options[field]]).filter(([, value]) => value !== undefined),
   );

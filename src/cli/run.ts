@@ -13,12 +13,13 @@ import {
 } from "./command-options.ts";
 import { modelHelp } from "./default-model.ts";
 import { exitCodes, UsageError } from "./failure.ts";
+import { addFormOptions, type FormFlags, formOptions, tellForm } from "./form-options.ts";
 import { interruptible } from "./interrupt.ts";
 import { loadAloud } from "./load-aloud.ts";
 import { readStdin } from "./stdin.ts";
 import type { Terminal } from "./terminal.ts";
 
-interface RunOptions extends AnswerOptions {
+interface RunOptions extends AnswerOptions, FormFlags {
   readonly system?: string;
   /** false: nothing of it is kept, not even which model it was. */
   readonly history?: boolean;
@@ -36,7 +37,7 @@ export function addRunCommand(program: Command, terminal: Terminal): void {
     .argument("[prompt...]", "words of the prompt")
     .option("-s, --system <text>", "instructions that stand before the prompt");
   addOutputOptions(command, "every event as a JSON line");
-  addGenerateOptions(addLoadOptions(command));
+  addFormOptions(addGenerateOptions(addLoadOptions(command)));
   command.action(async (model: string, words: string[], options: RunOptions) => {
     applyOutputOptions(terminal, options);
     process.exitCode = await answerOnce(model, await joinedPrompt(words), options, terminal);
@@ -53,12 +54,15 @@ export async function answerOnce(
   if (prompt.trim() === "") throw new UsageError("The prompt is empty.");
   const messages: Message[] = [{ role: "user", content: prompt }];
   if (options.system !== undefined) messages.unshift({ role: "system", content: options.system });
+  const generate = { ...generateOptions(options), ...formOptions(options) };
+  let isOfForm = true;
   await interruptible(async (signal) => {
     const load = { ...loadOptions(options), verbose: options.verbose, keep: options.history, signal };
     await using model = await loadAloud(reference, load, terminal);
-    await showAnswer(model.chat(messages, { ...generateOptions(options), signal }), terminal, options);
+    const result = await showAnswer(model.chat(messages, { ...generate, signal }), terminal, options);
+    isOfForm = tellForm(result, terminal);
   });
-  return exitCodes.ok;
+  return isOfForm ? exitCodes.ok : exitCodes.error;
 }
 
 /** Words given, then what stands in the pipe: text or "-" for it alone. */

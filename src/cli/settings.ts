@@ -4,7 +4,7 @@
  */
 import type { GenerateOptions } from "../index.ts";
 
-export type Field = Exclude<keyof GenerateOptions, "signal" | "tools">;
+export type Field = Exclude<keyof GenerateOptions, "signal" | "tools" | "toolChoice" | "schema" | "grammar">;
 
 export interface Setting {
   readonly field: Field;
