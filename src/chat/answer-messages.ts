@@ -4,6 +4,7 @@ import { answer, type Voice } from "./answer.ts";
 import type { GenerateOptions } from "./generate-options.ts";
 import type { GenerationEvent } from "./generation.ts";
 import type { Message } from "./message.ts";
+import { pythonCalls } from "./python-calls.ts";
 import type { Result } from "./result.ts";
 import type { ChatTemplate, Prompt } from "./template.ts";
 import { cutToTokens, offeredTools, resultTokens } from "./tool-budget.ts";
@@ -42,13 +43,22 @@ export async function answerMessages(
   const tools = offeredTools(all, messages, options, capacity, tokenizer);
   let sequence: Sequence | undefined;
 
-  const step = async (told: readonly Message[], choice: ToolChoice): Promise<Result> => {
-    const call = forcedCall(choice);
+  const step = async (told: readonly Message[], toolChoice: ToolChoice | undefined): Promise<Result> => {
+    // In MiniCPM4's form a constraint holds the answer to a call; in others it is begun as one.
+    const call = callFormat === pythonCalls ? undefined : forcedCall(toolChoice);
     const render = { addGenerationPrompt: true, thinking: options.thinking, tools, call };
     const prompt = template.encode(told, render, transcript);
     sequence ??= await sequenceFor(prompt);
     const { tokens, openedThought, begun } = prompt;
-    const question = { prompt: tokens, openedThought, begun, calls: callFormat, tools, options };
+    const question = {
+      prompt: tokens,
+      openedThought,
+      canThink: template.hasThinking,
+      begun,
+      calls: callFormat,
+      tools,
+      options: { ...options, toolChoice },
+    };
     const result = await answer(voice, sequence, question, emit, signal);
     // Forgotten by the next prompt where the template writes the answer in other words: thoughts are left out.
     transcript.add(prompt, {

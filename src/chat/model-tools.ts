@@ -1,4 +1,5 @@
 /** What a model can do for other programs, as tools: for MCP clients. */
+import type { JsonSchema } from "../constraint/json-schema.ts";
 import { defineTool } from "../tools/define-tool.ts";
 import type { Tool } from "../tools/tool.ts";
 import type { GenerateOptions } from "./generate-options.ts";
@@ -11,7 +12,9 @@ const sampling = {
   seed: { type: "integer", minimum: 0, description: "The same seed gives the same answer." },
 } as const;
 
-/** chat, complete and count_tokens. Calls share the model; each has a sequence of its own. */
+const extractionPrompt = "Fill in JSON of this schema from the text below.";
+
+/** chat, complete, extract and count_tokens. Calls share the model; each has a sequence of its own. */
 export function modelTools(model: Model, defaults: GenerateOptions = {}): readonly Tool[] {
   const { name } = model.info;
   const chat = defineTool({
@@ -58,6 +61,30 @@ export function modelTools(model: Model, defaults: GenerateOptions = {}): readon
       return rest;
     },
   });
+  const extract = defineTool({
+    name: "extract",
+    description: `Fills in JSON of a schema from a text, by the local language model ${name}. What comes keeps the schema.`,
+    input: {
+      type: "object",
+      properties: {
+        text: { type: "string", description: "Where the values are." },
+        schema: { type: "object", description: "JSON Schema of what is wanted." },
+        instructions: { type: "string", description: "What to look for, where the schema does not say it." },
+        ...sampling,
+      },
+      required: ["text", "schema"],
+      additionalProperties: false,
+    },
+    readOnly: true,
+    run: async ({ text, schema, instructions = extractionPrompt, ...options }, { signal }) => {
+      const content = `${instructions}\n${JSON.stringify(schema)}\n\n${text}`;
+      const form = { thinking: false, schema: schema as JsonSchema };
+      const asked = { ...defaults, ...(options as GenerateOptions), ...form, signal };
+      const { value, valueProblem } = await model.chat([{ role: "user", content }], asked);
+      if (value === undefined) throw new Error(valueProblem ?? "the answer is not of the schema");
+      return value;
+    },
+  });
   const countTokens = defineTool({
     name: "count_tokens",
     description: `Counts the tokens that a text has for ${name}, which can hold ${model.info.contextLength}.`,
@@ -78,5 +105,5 @@ export function modelTools(model: Model, defaults: GenerateOptions = {}): readon
       contextLength: model.info.contextLength,
     }),
   });
-  return [chat, complete, countTokens];
+  return [chat, complete, extract, countTokens];
 }

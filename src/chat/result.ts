@@ -1,5 +1,5 @@
 import type { ToolRun } from "../tools/make-call.ts";
-import type { ToolCall } from "../tools/tool.ts";
+import type { JsonValue, ToolCall } from "../tools/tool.ts";
 import type { MalformedCall } from "./python-calls.ts";
 
 /**
@@ -58,6 +58,10 @@ export interface Result {
   readonly calls: readonly ToolCall[];
   /** What stands where a call should be and is none, with the reason; it is in `text` too. Absent without any. */
   readonly malformedCalls?: readonly MalformedCall[];
+  /** What the answer says, where it was to be of a schema and is: parsed, and checked against the schema. */
+  readonly value?: JsonValue;
+  /** Why there is no `value` although a schema was given, as a sentence: the answer was cut off, mostly. */
+  readonly valueProblem?: string;
   /** The answers before this one and the calls they made, where the tool loop made any. All else is of the last answer. */
   readonly steps?: readonly ToolStep[];
   /** The answer's tokens, thinking included, end-of-sequence token left out. */

@@ -15,7 +15,7 @@ export interface ToolLoop {
   readonly format: CallFormat;
   readonly use: ToolUse;
   /** Makes one answer to the messages. */
-  readonly answer: (messages: readonly Message[], choice: ToolChoice) => Promise<Result>;
+  readonly answer: (messages: readonly Message[], choice: ToolChoice | undefined) => Promise<Result>;
   /** Cuts what `count` calls gave, so that all of it fits the context. */
   readonly cut: (text: string, count: number) => string;
   readonly emit: (event: GenerationEvent) => void;
@@ -35,13 +35,13 @@ export async function answerWithTools(
   loop: ToolLoop,
 ): Promise<{ readonly messages: readonly Message[]; readonly result: Result }> {
   const { use, tools, emit } = loop;
-  const { toolChoice = "auto", maxSteps = 8 } = use;
+  const { toolChoice, maxSteps = 8 } = use;
   const messages = [...loop.messages];
   const steps: ToolStep[] = [];
   const ended = (result: Result) => ({ messages, result: steps.length > 0 ? { ...result, steps } : result });
 
   for (let step = 1, failures = 0; ; step++) {
-    const result = await loop.answer(messages, step === 1 ? toolChoice : "auto");
+    const result = await loop.answer(messages, step === 1 ? toolChoice : toolChoice && "auto");
     messages.push(replyMessage(result));
     const { calls, malformedCalls = [] } = result;
     const over = step >= maxSteps || failures >= maxFailures || result.finishReason === "length";

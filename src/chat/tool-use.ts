@@ -14,7 +14,11 @@ export interface ToolUse {
    * make. In a session this stands in for the session's own. Default: none, or the session's.
    */
   readonly tools?: readonly ToolDefinition[] | undefined;
-  /** Holds for the first step; later ones are free to call or not. Default "auto". */
+  /**
+   * Holds calls to the tools, for models that write them as MiniCPM4 does: only those there are, with parameters that they
+   * have and values of their types. "required" and a name make the first answer a call, after what the model may think
+   * before; later ones may call or not. Default: the model calls as it likes and is not held to anything.
+   */
   readonly toolChoice?: ToolChoice | undefined;
   /**
    * "auto": where the tools take more than a quarter of the context, the model is told of those only whose names and
@@ -69,7 +73,7 @@ export function checkToolUse({
 }
 
 /** How the answer has to begin. */
-export function forcedCall(choice: ToolChoice): { readonly name?: string } | undefined {
+export function forcedCall(choice: ToolChoice | undefined): { readonly name?: string } | undefined {
   if (typeof choice === "object") return { name: choice.name };
   return choice === "required" ? {} : undefined;
 }

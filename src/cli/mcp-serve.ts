@@ -28,7 +28,7 @@ export function addMcpServeCommand(mcp: Command, terminal: Terminal): void {
   const command = mcp
     .command("serve")
     .description(
-      "Serve chat, complete and count_tokens to MCP clients: over stdin and stdout, to the program that started " +
+      "Serve chat, complete, extract and count_tokens to MCP clients: over stdin and stdout, to the program that started " +
         "this, or by --http at http://HOST:PORT/mcp.",
     )
     .argument("[model]", `${modelHelp} (${defaultModelHelp})`)

@@ -167,17 +167,23 @@ test("a dry run checks the calls and makes none", async () => {
   expect(added).toEqual([]);
 });
 
-test("toolChoice begins the first answer with a call, and leaves the next free", async () => {
-  const { model, native } = scripted({ answers: ["a=1, b=2)\n```\n<|tool_call_end|>", "3."] });
+test("where no constraint holds the form, toolChoice begins the first answer with a call, and leaves the next free", async () => {
+  const qwen = `${template}{% if false %}<tool_call>{% endif %}`;
+  const answers = ['"a": 1, "b": 2}}\n</tool_call>', "3."];
+  const { model, native } = scriptedModel({ template: qwen, answers, contextLength: 2000 });
   const { tools, added } = toolbox();
   const session = model.createSession({ tools });
   const result = await session.send("Go", { toolChoice: { name: "add" } });
   expect(added).toEqual([[1, 2]]);
   expect(result.text).toBe("3.");
-  expect(shown(native.sequences[0]?.prefills[0] ?? [])).toMatch(
-    /assistant\n<\|tool_call_start\|>\n```python\nadd\($/,
-  );
-  await session.send("Again", { toolChoice: "none" });
+  const [first = []] = native.sequences[0]?.prefills ?? [];
+  expect(shown(first)).toMatch(/assistant\n<tool_call>\n{"name": "add", "arguments": {$/);
+});
+
+test("with toolChoice none the model is told of no tool; a name that there is not is an error", async () => {
+  const { model, native } = scripted({ answers: ["Hi."] });
+  const session = model.createSession(toolbox());
+  await session.send("Go", { toolChoice: "none" });
   expect(shown(native.sequences[0]?.tokens() ?? [])).not.toContain("[add]");
   await expect(session.send("Go", { toolChoice: { name: "mul" } })).rejects.toMatchObject({ code: "OPTION" });
 });

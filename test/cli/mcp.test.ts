@@ -55,7 +55,7 @@ testNative("mcp serve serves the model over stdio", async () => {
   const env = childEnvironment() as Record<string, string>;
   await using host = await connectMcp({ mcpServers: { model: { command: process.execPath, args, env } } });
   expect(host.status()).toMatchObject([{ state: "ready", implementation: /^minicpm / }]);
-  expect(host.tools().map(({ name }) => name)).toEqual(["chat", "complete", "count_tokens"]);
+  expect(host.tools().map(({ name }) => name)).toEqual(["chat", "complete", "extract", "count_tokens"]);
   const context = { signal: new AbortController().signal, onProgress: () => {} };
   const call = (name: string, given: object) =>
     host
@@ -65,6 +65,14 @@ testNative("mcp serve serves the model over stdio", async () => {
   expect(await call("chat", { prompt: "What is the capital of France?" })).toEqual({
     content: [{ type: "text", text: "The capital of France is Paris." }],
   });
+  const schema = {
+    type: "object",
+    properties: { city: { type: "string" } },
+    required: ["city"],
+    additionalProperties: false,
+  };
+  const extracted = await call("extract", { text: "I live in Oslo.", schema });
+  expect(extracted?.structured).toEqual({ city: expect.any(String) });
   expect(await call("count_tokens", { text: "one two" })).toMatchObject({
     structured: { tokens: expect.any(Number), contextLength: expect.any(Number) },
   });
