@@ -32,7 +32,7 @@ export function result(text: string): Result {
 export async function chatOver(
   lines: readonly (string | Line)[],
   answers: readonly Answer[],
-  options: Partial<Pick<ChatLoopOptions, "interactive" | "json" | "verbose" | "generate">> = {},
+  options: Partial<Pick<ChatLoopOptions, "interactive" | "json" | "verbose" | "generate" | "tools">> = {},
 ) {
   const written = { out: "", err: "" };
   const stream = (name: "out" | "err", isTTY: boolean) => ({
