@@ -76,8 +76,8 @@ function report(size: string, path: (ending: string) => string): void {
   const lengths = [...new Set(measured.map(({ length }) => length))].sort((a, b) => a - b);
   const points = [...measured, ...fittedPoints(measured, lengths)];
   const notes = [
-    "Random weights in the models' shapes: speed does not depend on their values. Keys and values of the tokens before are " +
-      "made up for ours, and read by llama.cpp, with flash attention on or off, whichever is faster there.",
+    "Random weights in the models' shapes, and made-up keys and values of the tokens before: speed does not depend on them. " +
+      "llama.cpp with flash attention on or off, whichever is faster there.",
     "The lines were measured one after the other, on a virtual machine whose speed varies between minutes.",
   ];
   const command = `node bench/run.mjs bench/context-curve.ts ${size}`;
