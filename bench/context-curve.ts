@@ -5,7 +5,7 @@
  * Usage: node bench/run.mjs bench/context-curve.ts [0.5b] [8b] [--draw] [-- FLAGS...]
  * Points go to bench/results/context-curve-SIZE.jsonl as they are measured, and those that are there are not measured again:
  * remove the file to begin anew. `--draw` measures nothing. FLAGS go to `minicpm bench`. It needs dist/ (npm run build), some
- * 10 minutes and 1 GB of memory for the 0.5B; an hour, 12 GB and 30 GB of disk for the 8B.
+ * 10 minutes and 4 GB of memory for the 0.5B; more than an hour, 16 GB of memory and 30 GB of disk for the 8B.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -76,8 +76,8 @@ function report(size: string, path: (ending: string) => string): void {
   const lengths = [...new Set(measured.map(({ length }) => length))].sort((a, b) => a - b);
   const points = [...measured, ...fittedPoints(measured, lengths)];
   const notes = [
-    "Random weights in the models' shapes: speed does not depend on their values. Keys and values of the tokens before are " +
-      "made up for ours, and read by llama.cpp, with flash attention on or off, whichever is faster there.",
+    "Random weights in the models' shapes, and made-up keys and values of the tokens before: speed does not depend on them.",
+    "llama.cpp with flash attention on or off, whichever is faster at the length.",
     "The lines were measured one after the other, on a virtual machine whose speed varies between minutes.",
   ];
   const command = `node bench/run.mjs bench/context-curve.ts ${size}`;

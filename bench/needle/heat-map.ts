@@ -30,7 +30,7 @@ export function heatMap({ title, notes, panels, trainedLength }: HeatMap): strin
   const lengths = distinct(panels.flatMap(({ squares }) => squares.map(({ length }) => length)));
   const depths = distinct(panels.flatMap(({ squares }) => squares.map(({ depth }) => depth)));
   const panelHeight = depths.length * square.height + 60;
-  const width = Math.max(560, left + lengths.length * square.width + 24);
+  const width = Math.max(720, left + lengths.length * square.width + 24);
   const content = panels.flatMap((panel, i) => {
     const y = top + i * panelHeight + 24;
     return [...drawnPanel(panel, lengths, depths, y), ...trainedLine(lengths, depths, trainedLength, y)];

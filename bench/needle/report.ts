@@ -60,11 +60,14 @@ function about({ model, weights, kvType, rule, processor, isa, threads }: Needle
   ];
 }
 
-/** How far sparse attention is from dense, within the trained length and beyond it. */
+/** How far sparse attention is from dense, within the trained length and beyond it: of cells that both have. */
 function comparison({ cells, trainedLength }: NeedleReport): string[] {
   const texts = { within: "Up to", beyond: "Beyond" } as const;
   return (["within", "beyond"] as const).flatMap((where) => {
-    const mine = cells.filter(({ length }) => length <= trainedLength === (where === "within"));
+    const mine = cells.filter(
+      (cell) =>
+        cell.length <= trainedLength === (where === "within") && cells.some((each) => isOther(each, cell)),
+    );
     const [sparse, dense] = (["sparse", "dense"] as const).map((attention) =>
       shareOf(mine.filter((cell) => cell.attention === attention)),
     );
@@ -72,6 +75,12 @@ function comparison({ cells, trainedLength }: NeedleReport): string[] {
     const numbers = `sparse ${percent(sparse)} %, dense ${percent(dense)} %`;
     return [`${texts[where]} ${trainedLength} tokens: ${numbers} found.`];
   });
+}
+
+/** The same square with the other attention. */
+function isOther(a: Cell, b: Cell): boolean {
+  const same = a.length === b.length && a.keys === b.keys && a.depth === b.depth;
+  return same && a.attention !== b.attention;
 }
 
 /** Cells of one length, number of keys and attention, in the order of the table. */

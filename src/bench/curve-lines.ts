@@ -60,7 +60,8 @@ export interface PeerLineOptions extends Pick<PeerFileOptions, "folder" | "signa
 }
 
 /**
- * llama.cpp's, dense as it runs every model, keys and values as F16. It has to read what it holds: `most` is small.
+ * llama.cpp's, dense as it runs every model, keys and values as F16. It takes the memory of `most` tokens twice: with flash
+ * attention and without.
  *
  * @param source the model before it was packed
  */

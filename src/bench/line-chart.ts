@@ -26,7 +26,7 @@ export interface LinePoint {
   readonly fitted: boolean;
 }
 
-const width = 860;
+const width = 940;
 const plot = { left: 64, width: 470, height: 300 };
 const panelHeight = plot.height + 64;
 const colours = ["#2563eb", "#dc2626", "#16a34a", "#9333ea", "#ea580c", "#0891b2", "#4b5563", "#a16207"];

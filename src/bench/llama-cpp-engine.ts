@@ -2,11 +2,13 @@
  * llama.cpp on the CPU as an engine of a comparison, through node-llama-cpp's addon: batches as its own scheduler makes
  * them, without sampling. With flash attention and without, on one loaded model.
  */
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { UnsupportedError } from "../errors.ts";
 import type { Engine, LlamaCppSpec } from "./engine.ts";
+import { repeatState } from "./llama-cpp-state.ts";
 import { seededPrompt } from "./seeded-checkpoint.ts";
 import { type Workload, workloadName, workloadTokens } from "./workload.ts";
 
@@ -33,10 +35,15 @@ interface Context {
   addToBatch(sequence: number, position: number, tokens: Uint32Array, logits: Uint32Array): Uint32Array;
   decodeBatch(): Promise<void>;
   removeTokenCellsFromSequence(sequence: number, start: number, end: number): boolean;
+  saveSequenceStateToFile(file: string, sequence: number, tokens: Uint32Array): Promise<number>;
+  loadSequenceStateFromFile(file: string, sequence: number, mostTokens: number): Promise<Uint32Array>;
 }
 
 /** Tokens of a batch: llama-bench's default too. */
 const batch = 512;
+
+/** More tokens than this are not read, but made up of those that were read last: keys and values over and over. */
+const mostRead = 1024;
 
 /** What holds keys and values there; values as Q8_0 need flash attention. */
 const kvCacheTypes = { f32: "F32", f16: "F16", int8: "Q8_0" } as const;
@@ -139,7 +146,26 @@ async function hold(
       throw new Error("llama.cpp keeps its cells");
     held.length = depth;
   }
+  if (depth - held.length > mostRead) {
+    const read = Math.min(depth, batch);
+    if (held.length < read) await feed(held, tokens(read - held.length, 1 << 20));
+    await repeatHeld(held, depth);
+  }
   if (held.length < depth) await feed(held, tokens(depth - held.length, 1 << 20));
+}
+
+/** Makes the context hold `depth` tokens by repeating what it holds: its speed does not depend on their values. */
+async function repeatHeld(held: Held, depth: number): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "minicpm-state-"));
+  const [short, long] = [join(folder, "short"), join(folder, "long")];
+  try {
+    await held.context.saveSequenceStateToFile(short, 0, new Uint32Array(held.length));
+    repeatState(short, long, depth);
+    if (!held.context.removeTokenCellsFromSequence(0, 0, -1)) throw new Error("llama.cpp keeps its cells");
+    held.length = (await held.context.loadSequenceStateFromFile(long, 0, depth)).length;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** Appends tokens, with the logits of the last. */

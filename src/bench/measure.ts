@@ -1,10 +1,10 @@
 /** Runs a workload over and over, in turns with the probe of the machine's limits. */
 import { AbortError } from "../errors.ts";
-import { addon, type MachineLimits, type NativeModel } from "../native/binding.ts";
+import { addon, type MachineLimits, type NativeModel, type OpProfile } from "../native/binding.ts";
 import { publicError, withPublicErrors } from "../native/error-table.ts";
 import type { BenchModel } from "./bench-model.ts";
 import { type Bound, leastSeconds, type Work } from "./cost.ts";
-import { type Run, runOf } from "./run.ts";
+import { profiled, type Run, runOf } from "./run.ts";
 import { type Workload, workloadTokens } from "./workload.ts";
 
 export interface Repetition {
@@ -38,10 +38,14 @@ export interface Measurement {
   /** What the limits of most repetitions bind it by. */
   readonly bound: Bound;
   readonly repetitions: readonly Repetition[];
+  /** Of the last repetition, where it was asked for. */
+  readonly ops?: OpProfile;
 }
 
 export interface MeasureOptions {
   readonly repetitions: number;
+  /** Counts ops by kind. */
+  readonly ops?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called before each repetition; 0 is the warm-up, which does not count. */
   readonly onRepetition?: (repetition: number) => void;
@@ -56,16 +60,17 @@ const probeSeconds = 0.05;
 export async function measure(
   model: BenchModel,
   workload: Workload,
-  { repetitions: count, signal, onRepetition = () => {} }: MeasureOptions,
+  { repetitions: count, ops = false, signal, onRepetition = () => {} }: MeasureOptions,
 ): Promise<Measurement> {
   const run = runOf(model, workload, signal);
+  const counted = ops ? profiled(run, model.native) : undefined;
   const repetitions: Repetition[] = [];
   const bounds: Bound[] = [];
   try {
     for (let round = 0; round <= count; ++round) {
       if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason });
       onRepetition(round);
-      const { bound, ...repetition } = await repeat(model, workload, run, round);
+      const { bound, ...repetition } = await repeat(model, workload, counted?.run ?? run, round);
       if (round === 0) continue;
       bounds.push(bound);
       repetitions.push(repetition);
@@ -74,7 +79,8 @@ export async function measure(
     run.dispose();
   }
   const memory = bounds.filter((bound) => bound === "memory").length;
-  return { workload, work: run.work, bound: 2 * memory >= count ? "memory" : "compute", repetitions };
+  const bound: Bound = 2 * memory >= count ? "memory" : "compute";
+  return { workload, work: run.work, bound, repetitions, ...(counted && { ops: counted.profile() }) };
 }
 
 /** One round of `run`, made ready before; the limits are measured between the two. */

@@ -1,10 +1,9 @@
 /** This package as an engine of a comparison: the same runs as `minicpm bench` measures. */
 
-import type { NativeModel, OpProfile } from "../native/binding.ts";
 import { loadBenchModel } from "./bench-model.ts";
 import type { Engine, MiniCpmSpec } from "./engine.ts";
 import { repeat } from "./measure.ts";
-import { type Run, runOf } from "./run.ts";
+import { profiled, type Run, runOf } from "./run.ts";
 import { type Workload, workloadHeld, workloadName } from "./workload.ts";
 
 /** Throws as `loadBenchModel`. */
@@ -54,18 +53,4 @@ export async function openOwnEngine({
       await native.dispose();
     },
   };
-}
-
-/** The run, with its ops counted, and what they came to last. */
-function profiled(run: Run, native: NativeModel): { readonly run: Run; readonly profile: () => OpProfile } {
-  let profile: OpProfile | undefined;
-  const counted = async () => {
-    native.startProfile();
-    try {
-      return await run.run();
-    } finally {
-      profile = native.stopProfile();
-    }
-  };
-  return { run: { ...run, run: counted }, profile: () => profile as OpProfile };
 }

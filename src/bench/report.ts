@@ -1,4 +1,5 @@
 /** Measurements as text: llama-bench's table, and its fields as JSON, JSON lines and CSV with ours beside them. */
+import type { OpProfile } from "../native/binding.ts";
 import type { BenchModel } from "./bench-model.ts";
 import type { Measurement } from "./measure.ts";
 import { deviation, mean, median } from "./statistics.ts";
@@ -42,6 +43,8 @@ export interface Row {
   readonly bound: Measurement["bound"];
   /** Median of `samples_share`. */
   readonly share: number;
+  /** Time and bytes by kind of op in the last repetition, where it was asked for. */
+  readonly ops?: OpProfile;
   readonly samples_ns: readonly number[];
   readonly samples_ts: readonly number[];
   /** Prompt tokens that were held already. */
@@ -61,7 +64,7 @@ export interface Row {
 
 export function rowOf(model: BenchModel, measurement: Measurement, time: Date): Row {
   const { native, checkpoint, kvType } = model;
-  const { workload, work, bound, repetitions } = measurement;
+  const { workload, work, bound, repetitions, ops } = measurement;
   const nanoseconds = repetitions.map(({ seconds }) => Math.round(1e9 * seconds));
   const rates = repetitions.map(({ tokensPerSecond }) => tokensPerSecond);
   const shares = repetitions.map(({ share }) => share);
@@ -92,6 +95,7 @@ export function rowOf(model: BenchModel, measurement: Measurement, time: Date): 
     work_int8_op: work.int8Op ?? 0,
     bound,
     share: median(shares),
+    ...(ops && { ops }),
     samples_ns: nanoseconds,
     samples_ts: rates,
     samples_cached: repetitions.map(({ cached }) => cached),
@@ -155,8 +159,21 @@ export function markdownRow(row: Row): string {
   );
 }
 
-/** Fields with one value each: CSV has no lists. */
-const csvFields = (row: Row) => Object.entries(row).filter(([, value]) => !Array.isArray(value));
+/** Fields with one value each: CSV has no lists and objects. */
+const csvFields = (row: Row) => Object.entries(row).filter(([, value]) => typeof value !== "object");
+
+/** A test's name, and below it a line for each kind of op that ran: its share of the ops' time, and what it read. */
+export function opLines({ test, ops }: Row): string[] {
+  if (!ops) return [];
+  const ran = Object.entries(ops).filter(([, { calls }]) => calls > 0);
+  const all = ran.reduce((sum, [, { seconds }]) => sum + seconds, 0);
+  const lines = ran.map(([kind, { calls, seconds, bytes }]) => {
+    const share = `${((100 * seconds) / all).toFixed(1)} %`;
+    const rate = bytes > 0 ? `${sizeText(bytes)} at ${(bytes / seconds / 1e9).toFixed(1)} GB/s` : "";
+    return `  ${kind.padEnd(14)} ${share.padStart(7)}  ${String(calls).padStart(8)} calls  ${rate}`.trimEnd();
+  });
+  return ["", test, ...lines];
+}
 
 export function csvHeader(row: Row): string {
   return csvFields(row)

@@ -3,7 +3,7 @@ import { generate } from "../engine/generate.ts";
 import { greedy } from "../engine/sampling.ts";
 import { Sequence } from "../engine/sequence.ts";
 import { AbortError } from "../errors.ts";
-import type { NativeSequence } from "../native/binding.ts";
+import type { NativeModel, NativeSequence, OpProfile } from "../native/binding.ts";
 import { publicError, withPublicErrors } from "../native/error-table.ts";
 import type { BenchModel } from "./bench-model.ts";
 import { decodeWork, prefillWork, together, type Work } from "./cost.ts";
@@ -31,6 +31,23 @@ export function runOf(model: BenchModel, workload: Workload, signal?: AbortSigna
     case "turn":
       return turnRun(model, workload, signal);
   }
+}
+
+/** The run, with its ops counted, and what they came to last. */
+export function profiled(
+  run: Run,
+  native: NativeModel,
+): { readonly run: Run; readonly profile: () => OpProfile } {
+  let profile: OpProfile | undefined;
+  const counted = async () => {
+    native.startProfile();
+    try {
+      return await run.run();
+    } finally {
+      profile = native.stopProfile();
+    }
+  };
+  return { run: { ...run, run: counted }, profile: () => profile as OpProfile };
 }
 
 function promptRun(

@@ -58,10 +58,9 @@ export function addCurveOptions(command: Command): void {
     ),
   );
   add(
-    new Option(
-      "--vs-most <tokens>",
-      "longest length in the other engine, which has to read it (4096)",
-    ).argParser(guarded(integer(64, 2 ** 24))),
+    new Option("--vs-most <tokens>", "longest length measured in the other engine (32768)").argParser(
+      guarded(integer(64, 2 ** 24)),
+    ),
   );
 }
 
@@ -184,7 +183,7 @@ export function print(
 async function linesFor(
   { path, name, scratch }: VersusModel,
   prepared: Prepared,
-  { load, vs, vsType, vsMost = 4096 }: CurveQuestion,
+  { load, vs, vsType, vsMost = 32768 }: CurveQuestion,
   { lengths, terminal, signal }: Run,
 ): Promise<CurveLine[]> {
   const source = openCheckpoint(path);

@@ -7,6 +7,7 @@ import {
   csvRow,
   markdownHeader,
   markdownRow,
+  opLines,
   type Row,
   rowOf,
   spillText,
@@ -50,6 +51,7 @@ interface BenchOptions extends OutputOptions, VersusFlags, CurveFlags, BenchLoad
   readonly output?: (typeof outputs)[number];
   readonly shape?: string;
   readonly keep?: boolean;
+  readonly ops?: boolean;
   readonly device: "cpu" | "reference";
 }
 
@@ -112,10 +114,10 @@ export function addBenchCommand(program: Command, terminal: Terminal): void {
       try {
         const printer = rowPrinter(terminal, output);
         for (const test of tests) {
-          const { repetitions } = options;
+          const { repetitions, ops } = options;
           const onRepetition = (repetition: number) =>
             terminal.status.show(`${workloadName(test)}: ${repetition || "warm-up"} of ${repetitions}`);
-          const measurement = await measure(model, test, { repetitions, signal, onRepetition });
+          const measurement = await measure(model, test, { repetitions, ops, signal, onRepetition });
           terminal.status.clear();
           const row = rowOf(model, measurement, new Date());
           printer.row(row);
@@ -169,6 +171,9 @@ function addWhereOptions(command: Command): void {
   add(new Option("-o, --output <format>", "how to print, md by default").choices(outputs));
   const known = [...knownShapes.keys()].join(", ");
   add(new Option("--shape <name>", `random weights in the shape of ${known} or of a config.json`));
+  add(
+    new Option("--ops", "time and bytes of each kind of op, too: selection, attention, linear layers, ..."),
+  );
   add(new Option("--keep", "leave the shape's weights in the cache folder for the next time"));
   add(new Option("-t, --threads <count>", "threads that compute").argParser(guarded(integer(1, 1024))));
   add(new Option("--device <name>", "where to run").choices(["cpu", "reference"]).default("cpu"));
@@ -253,6 +258,7 @@ function rowPrinter(terminal: Terminal, output: (typeof outputs)[number]) {
     },
     end: () => {
       if (output === "json") terminal.json(rows);
+      if (output === "md") for (const line of rows.flatMap(opLines)) terminal.line(line);
     },
   };
 }

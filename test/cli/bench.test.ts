@@ -114,3 +114,31 @@ testNative("bench with --kv-spill says what was read from disk", async () => {
   expect(JSON.parse(out)[0].samples_spill_misses[0]).toBeGreaterThan(0);
   expect(err).toMatch(/tg4 @ d2048: \d+ of \d+ reads .* came from disk/);
 });
+
+testNative("--ops gives each kind of op a line of its own below the table", async () => {
+  const { code, out } = await minicpm(["bench", tiny, ...small, "--ops"]);
+  expect(code).toBe(0);
+  expect(out).toMatch(/\ntg4\n( {2}\w+ +[\d.]+ % +\d+ calls.*\n)+$/);
+  for (const kind of ["linear", "attention", "kv_append"]) {
+    expect(out).toMatch(new RegExp(`^ {2}${kind} +[\\d.]+ %`, "m"));
+  }
+  expect(out).not.toContain("score_blocks");
+  const sparse = await minicpm([
+    "bench",
+    tiny,
+    "-p",
+    "0",
+    "-n",
+    "2",
+    "-r",
+    "1",
+    "-d",
+    "9000",
+    "--sparse",
+    "on",
+    "--ops",
+  ]);
+  expect(sparse.out).toMatch(/^ {2}score_blocks +[\d.]+ % +\d+ calls {2}[\d.]+ MiB at [\d.]+ GB\/s$/m);
+  const [row] = JSON.parse((await minicpm(["bench", tiny, ...small, "--ops", "-o", "json"])).out);
+  expect(row.ops.linear.calls).toBeGreaterThan(0);
+});
