@@ -1,3 +1,5 @@
+#include <tuple>
+
 #include "bench/kernels/bench.h"
 #include "kernels/cpu/select_blocks.h"
 #include "native/backend/buffer.h"
@@ -21,13 +23,20 @@ BENCH(score_blocks) {
   Workers workers(threads());
   for (const CpuKernels* set : kernel_sets()) {
     for (const Model& model : kModels) {
-      for (const auto& [tokens, depth] : {std::pair{1, 32768}, {1, 131072}, {64, 32768}}) {
+      for (const auto& [dtype, tokens, depth] : {std::tuple{DType::f16, 1, 8192},
+                                                 {DType::f16, 1, 32768},
+                                                 {DType::f16, 1, 131072},
+                                                 {DType::f16, 64, 32768},
+                                                 {DType::i8, 1, 32768},
+                                                 {DType::i8, 1, 131072},
+                                                 {DType::i8, 64, 32768}}) {
         for (const bool coarse : {false, true}) {
-          const std::string name = std::string("score_blocks  ") + set->isa + "  f16  " +
-                                   model.name + "  tokens " + std::to_string(tokens) + "  depth " +
-                                   std::to_string(depth) + (coarse ? "  coarse" : "  exact");
+          const std::string name = std::string("score_blocks  ") + set->isa + "  " +
+                                   name_of(dtype) + "  " + model.name + "  tokens " +
+                                   std::to_string(tokens) + "  depth " + std::to_string(depth) +
+                                   (coarse ? "  coarse" : "  exact");
           if (!wanted(name)) continue;
-          const KvLayout layout{DType::f16, 1, model.kv_heads, model.head_dim, true};
+          const KvLayout layout{dtype, 1, model.kv_heads, model.head_dim, true};
           const int count = (depth + tokens + kBlockTokens - 1) / kBlockTokens;
           // Only pooled keys are read: blocks of nothing else, with the layout's offsets.
           const size_t pooled = layout.pooled_offset(1, 0) - layout.pooled_offset(0, 0);
