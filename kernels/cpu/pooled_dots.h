@@ -14,6 +14,7 @@ namespace minicpm::ISA {
 constexpr int kChunkBlocks = 64;
 constexpr int kChunkSlots = kChunkBlocks * kBlockWindows;
 constexpr int kTileBlocks = kLanes / kBlockWindows;  // blocks of a tile of 16 windows
+constexpr int kTilesAhead = 3;                       // whose keys are fetched
 constexpr int kScoreRows = kWideLanes == 16 ? 8 : 4;
 
 /// The pooled keys of one layer and KV head of a sequence, and the queries of its group.
@@ -35,6 +36,14 @@ struct PooledKeys {
   const std::byte* at(int64_t block) const {
     return blocks[block < last_block ? block : last_block];
   }
+  /// Has a block's on its way from memory: they are too far apart for the processor to guess.
+  template <typename T>
+  void fetch(int64_t block) const {
+    const auto* from = reinterpret_cast<const char*>(of<T>(block));
+    const int bytes = (kBlockWindows + 1) * dim * static_cast<int>(sizeof(T));
+    for (int at = 0; at < bytes; at += 64) __builtin_prefetch(from + at, 0, 2);
+  }
+
   /// Index of dimension `dim` of the first fine one, and of the coarse one, of floats.
   int64_t fine(int dimension) const { return int64_t{dimension} * kBlockWindows; }
   int64_t coarse() const { return int64_t{dim} * kBlockWindows; }
@@ -63,10 +72,7 @@ void dot_fine(const PooledKeys& keys, int64_t first, int tiles, float* x) {
     const T* blocks[kTileBlocks];
     for (int i = 0; i < kTileBlocks; i++) {
       blocks[i] = keys.of<T>(first + tile * kTileBlocks + i);
-      const T* next = keys.of<T>(first + (tile + 1) * kTileBlocks + i);
-      for (int d = 0; d < keys.dim; d += 64 / kBlockWindows / static_cast<int>(sizeof(T))) {
-        __builtin_prefetch(next + keys.fine(d), 0, 2);
-      }
+      keys.fetch<T>(first + (tile + kTilesAhead) * kTileBlocks + i);
     }
     on_row_tiles<kScoreRows>(0, keys.group, [&]<int R>(int row) {
       dot_tile<T, R>(keys, row, blocks, x + tile * kLanes);
@@ -74,17 +80,13 @@ void dot_fine(const PooledKeys& keys, int64_t first, int tiles, float* x) {
   }
 }
 
-/// x[i] = query . keys[i], for 16 keys `stride` apart.
-template <typename T>
-inline void dot_sixteen(const T* keys, int64_t stride, const float* query, int dim, float* x) {
+/// x[i] = query . keys[i], for 16 keys of whole vectors, `stride` apart.
+inline void dot_sixteen(const float* keys, int stride, const float* query, int dim, float* x) {
   f32x16 dots[kLanes];
   for (int i = 0; i < kLanes; i++) dots[i] = broadcast(0);
   for (int d = 0; d < dim; d += kLanes) {
-    const int n = dim - d < kLanes ? dim - d : kLanes;
-    const f32x16 numbers = load_first(query + d, n);
-    for (int i = 0; i < kLanes; i++) {
-      dots[i] = fma(load_first(keys + i * stride + d, n), numbers, dots[i]);
-    }
+    const f32x16 numbers = load_first(query + d, dim - d);
+    for (int i = 0; i < kLanes; i++) dots[i] = fma(load(keys + i * stride + d), numbers, dots[i]);
   }
   store(x, sums(dots));
 }
@@ -94,6 +96,7 @@ template <typename T>
 void dot_coarse(const PooledKeys& keys, int64_t first, int count, float* x) {
   constexpr int kMostDims = 256;  // that are widened once for all rows
   float widened[kLanes * kMostDims];
+  const int stride = (keys.dim + kLanes - 1) / kLanes * kLanes;
   for (int begin = 0; begin < count; begin += kLanes) {
     if (keys.dim > kMostDims) {
       for (int row = 0; row < keys.group; row++) {
@@ -101,9 +104,8 @@ void dot_coarse(const PooledKeys& keys, int64_t first, int count, float* x) {
           f32x16 dot = broadcast(0);
           const T* key = keys.of<T>(first + begin + i) + keys.coarse();
           for (int d = 0; d < keys.dim; d += kLanes) {
-            const int n = keys.dim - d < kLanes ? keys.dim - d : kLanes;
             const float* query = keys.queries + row * keys.dim + d;
-            dot = fma(load_first(key + d, n), load_first(query, n), dot);
+            dot = fma(load_first(key + d, keys.dim - d), load_first(query, keys.dim - d), dot);
           }
           x[row * kChunkBlocks + begin + i] = sum(dot);
         }
@@ -113,12 +115,11 @@ void dot_coarse(const PooledKeys& keys, int64_t first, int count, float* x) {
     for (int i = 0; i < kLanes; i++) {
       const T* key = keys.of<T>(first + begin + i) + keys.coarse();
       for (int d = 0; d < keys.dim; d += kLanes) {
-        const int n = keys.dim - d < kLanes ? keys.dim - d : kLanes;
-        store_first(widened + i * keys.dim + d, load_first(key + d, n), n);
+        store(widened + i * stride + d, load_first(key + d, keys.dim - d));
       }
     }
     for (int row = 0; row < keys.group; row++) {
-      dot_sixteen(widened, keys.dim, keys.queries + row * keys.dim, keys.dim,
+      dot_sixteen(widened, stride, keys.queries + row * keys.dim, keys.dim,
                   x + row * kChunkBlocks + begin);
     }
   }
@@ -148,6 +149,7 @@ inline void dot_fine_int8(const PooledKeys& keys, int64_t first, int tiles, floa
   float scales[kChunkSlots];
   for (int b = 0; b < tiles * kTileBlocks; b++) {
     const auto* pooled = keys.of<unsigned char>(first + b);
+    keys.fetch<unsigned char>(first + b + kTilesAhead * kTileBlocks);
     unsigned char* lines =
         keys.lines + b / kTileBlocks * keys.dim * kLanes + b % kTileBlocks * kPiece;
     for (int d = 0; d < keys.dim; d += 4) {
