@@ -18,7 +18,9 @@
 // Of a model with sparse attention, the pooled keys (kernels/sparse_rule.h) that end in the block
 // come behind all heads: for every layer and head [head_dim][4 fine ones], so that 4 blocks make a
 // tile of 16 in lanes, and [head_dim] of the coarse one. In block b those are the fine ones 4 b - 1
-// to 4 b + 2 and the coarse one b - 1; in the first block the first of each does not exist.
+// to 4 b + 2 and the coarse one b - 1; in the first block the first of each does not exist. As int8
+// they are [head_dim / 4][4 fine ones][4] and [head_dim], bytes q + 128, each rounded as a key is;
+// behind them stand the scales, f32, of the 4 fine ones and the coarse one.
 #pragma once
 
 #include <cstddef>
@@ -56,9 +58,6 @@ struct KvLayout {
     return heads_bytes() + static_cast<size_t>(layer * kv_heads + kv_head) * 2 * kBlockTokens * 4;
   }
 
-  /// How pooled keys are stored.
-  DType pooled_dtype() const { return dtype == DType::i8 ? DType::f16 : dtype; }
-
   size_t before_pooled() const {
     return dtype == DType::i8 ? scales_offset(layers, 0) : heads_bytes();
   }
@@ -70,10 +69,27 @@ struct KvLayout {
 
   /// Of the pooled keys of one layer and head: the fine ones, then the coarse one.
   size_t pooled_offset(int layer, int kv_head) const {
-    const size_t numbers = (kBlockWindows + 1) * static_cast<size_t>(head_dim);
+    const size_t scale = dtype == DType::i8 ? sizeof(float) : 0;
+    const size_t key = static_cast<size_t>(head_dim) * size_of(dtype) + scale;
     return before_pooled() +
-           static_cast<size_t>(layer * kv_heads + kv_head) * numbers * size_of(pooled_dtype());
+           static_cast<size_t>(layer * kv_heads + kv_head) * (kBlockWindows + 1) * key;
   }
+
+  /// Of their scales, in int8.
+  size_t pooled_scales_offset(int layer, int kv_head) const {
+    return pooled_offset(layer, kv_head) + coarse_index(head_dim);
+  }
+
+  /// Index, in elements from a head's pooled keys, of dimension `dim` of its fine one `window`
+  /// (0..3).
+  size_t fine_index(int window, int dim) const {
+    const int at = dtype == DType::i8 ? (dim / 4 * kBlockWindows + window) * 4 + dim % 4
+                                      : dim * kBlockWindows + window;
+    return static_cast<size_t>(at);
+  }
+
+  /// The same of its coarse one.
+  size_t coarse_index(int dim) const { return static_cast<size_t>(kBlockWindows * head_dim + dim); }
 
   size_t k_offset(int layer, int kv_head) const {
     return 2 * head_bytes() * static_cast<size_t>(layer * kv_heads + kv_head);
@@ -93,12 +109,6 @@ struct KvLayout {
   /// Index, in elements from the head's V, of dimension `dim` of value `slot`.
   size_t v_index(int slot, int dim) const { return static_cast<size_t>(slot * head_dim + dim); }
 };
-
-/// Index, in elements from a head's pooled keys, of dimension `dim` of its fine one `window`
-/// (0..3).
-constexpr size_t fine_index(int window, int dim) {
-  return static_cast<size_t>(dim * kBlockWindows + window);
-}
 
 /// Neighbouring rows of a batch that continue one sequence. A batch is a list of segments: one for
 /// a prefill slice, one a sequence for a batched decode step.

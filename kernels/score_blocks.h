@@ -13,8 +13,9 @@ namespace minicpm {
 ///   s[j] = sum_a exp(x_a[j]) / sum_i exp(n_a[i]),  n = x (exact) or the same for coarse pooled
 ///   keys scores[t * kv_heads + g][b] = max s[j], 4 b - 1 <= j <= 4 b + 3, j seen by row t
 /// for b in [init_blocks, candidates_end); the rest of a row, and rows that attend to all, are left
-/// as they are. A query that sees no coarse pooled key yet is normalized exactly. Sums run in the
-/// order of windows by tiles of 16: the same bits on all instruction sets.
+/// as they are. A query that sees no coarse pooled key yet is normalized exactly. Before int8
+/// pooled keys the scaled query is rounded as Attention does it. Sums run in the order of windows,
+/// by tiles of 16 in chunks of 64 blocks: the same bits on all instruction sets and any threads.
 struct ScoreBlocks {
   Tensor scores;  // [tokens * kv_heads, blocks], f32; enough columns for every candidate
   Tensor q;       // [tokens, heads * head_dim], f32, rotated

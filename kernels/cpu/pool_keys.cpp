@@ -1,6 +1,7 @@
 #include "kernels/pool_keys.h"
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/quantize.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/table.h"
 
@@ -30,10 +31,9 @@ f32x16 load_keys(const PoolKeys& op, const Segment& segment, int kv_head, int po
   }
 }
 
-/// Means of the keys of N tiles up to position `end`, dimensions [dim, dim + n), rounded to P.
-template <typename T, typename P, int N>
-void mean_keys(const PoolKeys& op, const Segment& segment, int kv_head, int end, int dim, int n,
-               P* means) {
+/// Means of the keys of N tiles up to position `end`, dimensions [dim, dim + n).
+template <typename T, int N>
+f32x16 mean_keys(const PoolKeys& op, const Segment& segment, int kv_head, int end, int dim, int n) {
   float sums[kLanes] = {};
   for (int d = 0; d < n; d++) {
     f32x16 keys[N];
@@ -45,25 +45,59 @@ void mean_keys(const PoolKeys& op, const Segment& segment, int kv_head, int end,
     }
     sums[d] = sum(keys[0]);
   }
-  store(means, load(sums) * broadcast(1.0f / (N * kTileKeys)));
+  return load(sums) * broadcast(1.0f / (N * kTileKeys));
 }
 
-/// The pooled keys that end before position `end`, stored as P.
-template <typename T, typename P = T>
+/// The pooled key of N tiles that ends before position `end`, numbers that are rounded one by one:
+/// dimension d to pooled[d * stride].
+template <typename T, int N>
+void pool(const PoolKeys& op, const Segment& segment, int kv_head, int end, T* pooled, int stride) {
+  const int dims = op.layout.head_dim;
+  for (int dim = 0; dim < dims; dim += kLanes) {
+    const int n = dims - dim < kLanes ? dims - dim : kLanes;
+    T means[kLanes];
+    store(means, mean_keys<T, N>(op, segment, kv_head, end, dim, n));
+    for (int d = 0; d < n; d++) pooled[(dim + d) * stride] = means[d];
+  }
+}
+
+/// The same as int8 with a scale: 4 dimensions from d on to pooled[d * stride].
+template <int N>
+void pool_int8(const PoolKeys& op, const Segment& segment, int kv_head, int end, uint8_t* pooled,
+               int stride, float* scale) {
+  const int dims = op.layout.head_dim;
+  float means[kMostInt8HeadDim];
+  int8_t integers[kMostInt8HeadDim];
+  for (int dim = 0; dim < dims; dim += kLanes) {
+    store(means + dim, mean_keys<uint8_t, N>(op, segment, kv_head, end, dim, kLanes));
+  }
+  *scale = quantize(means, dims, integers);
+  for (int d = 0; d < dims; d += 4) {
+    uint32_t four;
+    __builtin_memcpy(&four, integers + d, sizeof four);
+    four ^= 0x80808080;  // q + 128
+    __builtin_memcpy(pooled + d * stride, &four, sizeof four);
+  }
+}
+
+/// The pooled keys that end before position `end`.
+template <typename T>
 void pool_up_to(const PoolKeys& op, const Segment& segment, int kv_head, int end) {
   const KvLayout& layout = op.layout;
   const int last = end - 1, window = last % kBlockTokens / kPoolStride;
-  P* fine = reinterpret_cast<P*>(segment.blocks[last / kBlockTokens] +
-                                 layout.pooled_offset(op.layer, kv_head));
-  P* coarse = fine + fine_index(0, layout.head_dim);
-  for (int dim = 0; dim < layout.head_dim; dim += kLanes) {
-    const int n = layout.head_dim - dim < kLanes ? layout.head_dim - dim : kLanes;
-    P means[kLanes];
-    mean_keys<T, P, kFineTiles>(op, segment, kv_head, end, dim, n, means);
-    for (int d = 0; d < n; d++) fine[fine_index(window, dim + d)] = means[d];
-    if (end % kBlockTokens != 0 || end < 2 * kBlockTokens) continue;
-    mean_keys<T, P, kCoarseTiles>(op, segment, kv_head, end, dim, n, means);
-    for (int d = 0; d < n; d++) coarse[dim + d] = means[d];
+  const bool ends_block = end % kBlockTokens == 0 && end >= 2 * kBlockTokens;
+  std::byte* block = segment.blocks[last / kBlockTokens];
+  T* pooled = reinterpret_cast<T*>(block + layout.pooled_offset(op.layer, kv_head));
+  T* fine = pooled + layout.fine_index(window, 0);
+  T* coarse = pooled + layout.coarse_index(0);
+  if constexpr (sizeof(T) == 1) {
+    auto* scales = reinterpret_cast<float*>(block + layout.pooled_scales_offset(op.layer, kv_head));
+    pool_int8<kFineTiles>(op, segment, kv_head, end, fine, kBlockWindows, scales + window);
+    if (!ends_block) return;
+    pool_int8<kCoarseTiles>(op, segment, kv_head, end, coarse, 1, scales + kBlockWindows);
+  } else {
+    pool<T, kFineTiles>(op, segment, kv_head, end, fine, kBlockWindows);
+    if (ends_block) pool<T, kCoarseTiles>(op, segment, kv_head, end, coarse, 1);
   }
 }
 
@@ -84,7 +118,7 @@ void pool_keys(const PoolKeys& op, Workers& workers) {
         if (op.layout.dtype == DType::f32) {
           pool_up_to<float>(op, segment, kv_head, end);
         } else if (op.layout.dtype == DType::i8) {
-          pool_up_to<uint8_t, F16>(op, segment, kv_head, end);
+          pool_up_to<uint8_t>(op, segment, kv_head, end);
         } else {
           pool_up_to<F16>(op, segment, kv_head, end);
         }

@@ -1,88 +1,55 @@
-// Scores of blocks on the CPU: lanes are fine pooled keys, 4 of each of 4 blocks. The work is cut
-// by token and KV head; all query heads of a group read each pooled key once.
+// Scores of blocks on the CPU, in chunks of 64 blocks: first each chunk's softmax by itself, then
+// what each is of the whole, then the scores. The order of all sums depends on the position alone.
+//
+// The work is cut by token and KV head. Few of them (decode) on several threads: the threads take
+// chunks instead, with a wait between the three steps.
 #include "kernels/score_blocks.h"
 
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/row_tiles.h"
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/pooled_dots.h"
 #include "kernels/cpu/table.h"
 
 namespace minicpm::ISA {
 
 namespace {
 
-constexpr int kTileBlocks = kLanes / kBlockWindows;  // blocks of a tile of 16 windows
-constexpr int kRowsAtOnce = kWideLanes == 16 ? 8 : 4;
+constexpr int kScoreGroup = 8;  // rows whose coarse numbers are in memory at once
+
+/// Sizes for the longest sequence, so that a growing one allocates nothing.
+struct Sizes {
+  int group, dim;
+  int64_t chunks;
+
+  /// Of a thread: int8 keys side by side.
+  int64_t lines() const { return int64_t{kChunkSlots} * dim / int64_t{sizeof(float)}; }
+  int64_t queries() const { return (int64_t{group} * dim + kLanes - 1) / kLanes * kLanes; }
+  int64_t weights() const { return chunks * group * kChunkSlots; }
+  int64_t of_chunks() const { return (chunks * group + kLanes - 1) / kLanes * kLanes; }
+  int64_t floats() const { return queries() + weights() + 3 * of_chunks(); }
+};
 
 /// What one token and KV head works on. Slot i of a row is fine window i - 1: slots are counted
 /// through the blocks, and in the first block the first does not exist.
 struct Unit {
   const ScoreBlocks& op;
-  const Segment& segment;
   int64_t position;
-  int kv_head, group, dim;
-  int64_t slots;   // of a row: a multiple of 16
-  float* queries;  // [group][dim], scaled
-  float* weights;  // [group][slots]
-  float* norms;    // [group][coarse windows, padded to 16]
-  float* sums;     // [slots]
+  int64_t row;  // of the batch's
+  PooledKeys keys;
+  float* weights;  // [chunks][group][kChunkSlots]: e^(x - the chunk's largest x)
+  float* largest;  // [group][chunks]: of what the softmax's normalizer runs over
+  float* sums;     // [group][chunks]: of e^(x - largest) of that
+  float* shares;   // [group][chunks]: what a chunk's weights are multiplied with
+  int64_t seen;    // fine windows
+  int64_t coarse;  // coarse windows of the normalizer; 0: it runs over the fine ones
+  int64_t chunks;  // with windows that are seen
 
-  template <typename T>
-  const T* pooled(int64_t block) const {
-    return reinterpret_cast<const T*>(segment.blocks[block] +
-                                      op.layout.pooled_offset(op.layer, kv_head));
-  }
+  float* of_chunk(int64_t chunk) const { return weights + chunk * keys.group * kChunkSlots; }
+  int64_t at(int row, int64_t chunk) const { return row * chunks + chunk; }
 };
-
-/// weights[r][16 slots of `tile`] = queries[r] . pooled key, for R rows from `row` on.
-template <typename T, int R>
-inline void dot_tile(const Unit& unit, int row, const T* const* blocks, int64_t tile) {
-  f32x16 dots[R];
-  for (int r = 0; r < R; r++) dots[r] = broadcast(0);
-  for (int d = 0; d < unit.dim; d++) {
-    const size_t at = fine_index(0, d);
-    const f32x16 keys = load_quads(blocks[0] + at, blocks[1] + at, blocks[2] + at, blocks[3] + at);
-    for (int r = 0; r < R; r++) {
-      dots[r] = fma(keys, broadcast(unit.queries[(row + r) * unit.dim + d]), dots[r]);
-    }
-  }
-  for (int r = 0; r < R; r++) {
-    store(unit.weights + (row + r) * unit.slots + tile * kLanes, dots[r]);
-  }
-}
-
-template <typename T>
-void dot_fine(const Unit& unit, int64_t tiles) {
-  const int64_t own = unit.position / kBlockTokens;
-  for (int64_t tile = 0; tile < tiles; tile++) {
-    const T* blocks[kTileBlocks];
-    for (int i = 0; i < kTileBlocks; i++) {
-      const int64_t block = tile * kTileBlocks + i;
-      blocks[i] = unit.pooled<T>(block < own ? block : own);
-    }
-    on_row_tiles<kRowsAtOnce>(0, unit.group,
-                              [&]<int R>(int row) { dot_tile<T, R>(unit, row, blocks, tile); });
-  }
-}
-
-/// norms[r][i] = queries[r] . the coarse pooled key i.
-template <typename T>
-void dot_coarse(const Unit& unit, int64_t windows, int64_t stride) {
-  for (int64_t i = 0; i < windows; i++) {
-    const T* key = unit.pooled<T>(i + 1) + fine_index(0, unit.dim);
-    for (int r = 0; r < unit.group; r++) {
-      f32x16 dot = broadcast(0);
-      for (int d = 0; d < unit.dim; d += kLanes) {
-        const int n = unit.dim - d < kLanes ? unit.dim - d : kLanes;
-        dot = fma(load_first(key + d, n), load_first(unit.queries + r * unit.dim + d, n), dot);
-      }
-      unit.norms[r * stride + i] = sum(dot);
-    }
-  }
-}
 
 /// The numbers of one vector at index `first` that lie in [low, high), minus infinity elsewhere.
 inline f32x16 within(f32x16 x, int64_t first, int64_t low, int64_t high) {
+  if (first >= low && first + kLanes <= high) return x;
   const f32x16 hidden = broadcast(-__builtin_inff()), lane = load(kLaneNumbers);
   const f32x16 before = broadcast(static_cast<float>(low - first));
   const f32x16 behind = broadcast(static_cast<float>(high - first));
@@ -93,47 +60,211 @@ struct Softmax {
   float largest, sum;
 };
 
-/// Of the numbers [low, high); x has whole vectors.
-Softmax softmax_of(const float* x, int64_t low, int64_t high) {
+/// x[i] becomes e^(x[i] - largest) for the numbers [low, high), 0 before and behind, for whole
+/// vectors.
+Softmax softmax(float* x, int64_t low, int64_t high) {
   f32x16 most = broadcast(-__builtin_inff()), total = broadcast(0);
   for (int64_t i = 0; i < high; i += kLanes) most = max(most, within(load(x + i), i, low, high));
-  const float top = largest(most);
+  const float top = ISA::largest(most);
   for (int64_t i = 0; i < high; i += kLanes) {
-    total = total + exp(within(load(x + i), i, low, high) - broadcast(top));
+    const f32x16 e = exp(within(load(x + i), i, low, high) - broadcast(top));
+    store(x + i, e);
+    total = total + e;
   }
   return {top, sum(total)};
 }
 
-/// sums[slot] = sum over the rows of their softmax weights; what a query does not see weighs 0.
-void sum_weights(const Unit& unit, int64_t seen, int64_t coarse, int64_t stride) {
-  for (int64_t i = 0; i < unit.slots; i += kLanes) store(unit.sums + i, broadcast(0));
-  for (int r = 0; r < unit.group; r++) {
-    const float* x = unit.weights + r * unit.slots;
-    const Softmax over =
-        coarse > 0 ? softmax_of(unit.norms + r * stride, 0, coarse) : softmax_of(x, 1, seen + 1);
-    const f32x16 share = broadcast(1 / over.sum), top = broadcast(over.largest);
-    for (int64_t i = 0; i < seen + 1; i += kLanes) {
-      const f32x16 weight = exp(within(load(x + i), i, 1, seen + 1) - top);
-      store(unit.sums + i, fma(weight, share, load(unit.sums + i)));
+/// The weights of one chunk, and its part of the normalizer.
+template <typename T>
+void weigh_chunk(const Unit& unit, int64_t chunk) {
+  const PooledKeys& keys = unit.keys;
+  const int64_t first = chunk * kChunkSlots;
+  const int64_t low = first == 0 ? 1 : 0;
+  const int64_t slots = unit.seen + 1 - first < kChunkSlots ? unit.seen + 1 - first : kChunkSlots;
+  float* x = unit.of_chunk(chunk);
+  const int tiles = static_cast<int>((slots + kLanes - 1) / kLanes);
+  if constexpr (sizeof(T) == 1) {
+    dot_fine_int8(keys, chunk * kChunkBlocks, tiles, x);
+  } else {
+    dot_fine<T>(keys, chunk * kChunkBlocks, tiles, x);
+  }
+  for (int r = 0; r < keys.group; r++) {
+    const auto [largest, sum] = softmax(x + r * kChunkSlots, low, slots);
+    unit.largest[unit.at(r, chunk)] = largest;
+    unit.sums[unit.at(r, chunk)] = sum;
+    unit.shares[unit.at(r, chunk)] = largest;
+  }
+  if (unit.coarse == 0) return;
+  // Coarse window i ends in block i + 1.
+  const int64_t left = unit.coarse + 1 - chunk * kChunkBlocks;
+  const int count = static_cast<int>(left < kChunkBlocks ? left : kChunkBlocks);
+  float norms[kScoreGroup * kChunkBlocks];
+  for (int r = 0; r < keys.group; r++) {
+    unit.largest[unit.at(r, chunk)] = -__builtin_inff();
+    unit.sums[unit.at(r, chunk)] = 0;
+  }
+  if (count <= low) return;
+  for (int row = 0; row < keys.group; row += kScoreGroup) {
+    PooledKeys some = keys;
+    some.group = keys.group - row < kScoreGroup ? keys.group - row : kScoreGroup;
+    some.queries += row * keys.dim;
+    if constexpr (sizeof(T) == 1) {
+      dot_coarse_int8(some, chunk * kChunkBlocks, count, norms);
+    } else {
+      dot_coarse<T>(some, chunk * kChunkBlocks, count, norms);
+    }
+    for (int r = 0; r < some.group; r++) {
+      const auto [largest, sum] = softmax(norms + r * kChunkBlocks, low, count);
+      unit.largest[unit.at(row + r, chunk)] = largest;
+      unit.sums[unit.at(row + r, chunk)] = sum;
     }
   }
 }
 
-template <typename T>
-void score(const Unit& unit, float* scores) {
+/// f(vector, i) over the numbers at x, the last vector padded.
+template <typename F>
+inline void each_vector(const float* x, int64_t count, float padding, F f) {
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const int n = count - i < kLanes ? static_cast<int>(count - i) : kLanes;
+    float lanes[kLanes];
+    for (int j = 0; j < kLanes; j++) lanes[j] = j < n ? x[i + j] : padding;
+    f(load(lanes), i, n);
+  }
+}
+
+/// shares[r][chunk] = e^(the chunk's largest x - the normalizer's largest) / the normalizer.
+void share_chunks(const Unit& unit) {
+  for (int r = 0; r < unit.keys.group; r++) {
+    const float *largest = unit.largest + unit.at(r, 0), *sums = unit.sums + unit.at(r, 0);
+    float* shares = unit.shares + unit.at(r, 0);
+    f32x16 most = broadcast(-__builtin_inff()), total = broadcast(0);
+    each_vector(largest, unit.chunks, -__builtin_inff(),
+                [&](f32x16 x, int64_t, int) { most = max(most, x); });
+    const f32x16 top = broadcast(ISA::largest(most));
+    each_vector(largest, unit.chunks, -__builtin_inff(), [&](f32x16 x, int64_t i, int n) {
+      total = fma(exp(x - top), load_first(sums + i, n), total);
+    });
+    const f32x16 share = broadcast(1 / sum(total)), finite = broadcast(3e38f);
+    each_vector(shares, unit.chunks, -__builtin_inff(), [&](f32x16 x, int64_t i, int n) {
+      const f32x16 scaled = exp(x - top) * share;
+      // Not infinite: times a weight of 0 it would be no number.
+      store_first(shares + i, select_less(finite, scaled, finite, scaled), n);
+    });
+  }
+}
+
+/// sums[0..16) = what the rows weigh together at 16 slots of a chunk; 0 where nothing is seen.
+inline f32x16 sum_weights(const Unit& unit, int64_t chunk, int tile) {
+  f32x16 total = broadcast(0);
+  if (chunk * kChunkSlots + tile * kLanes > unit.seen) return total;
+  const float* weights = unit.of_chunk(chunk) + tile * kLanes;
+  for (int r = 0; r < unit.keys.group; r++) {
+    total = fma(load(weights + r * kChunkSlots), broadcast(unit.shares[unit.at(r, chunk)]), total);
+  }
+  return total;
+}
+
+/// The scores of one chunk's blocks that are candidates.
+void score_chunk(const Unit& unit, int64_t chunk) {
   const SparseRule& rule = unit.op.rule;
-  const int64_t seen = fine_windows(unit.position);
-  const int64_t coarse = rule.coarse ? coarse_windows(unit.position) : 0;
-  const int64_t stride = unit.slots / kBlockWindows;  // a multiple of 16: slots is one of 64
-  dot_fine<T>(unit, (seen + kLanes) / kLanes);
-  if (coarse > 0) dot_coarse<T>(unit, coarse, stride);
-  sum_weights(unit, seen, coarse, stride);
-  for (int64_t b = rule.init_blocks; b < rule.candidates_end(unit.position); b++) {
-    const float* s = unit.sums + b * kBlockWindows;
+  const int64_t begin = chunk * kChunkBlocks;
+  const int64_t first = begin > rule.init_blocks ? begin : rule.init_blocks;
+  const int64_t end = rule.candidates_end(unit.position);
+  const int64_t last = begin + kChunkBlocks < end ? begin + kChunkBlocks : end;
+  if (first >= last) return;
+  float sums[kChunkSlots + kLanes];  // a block's last window ends in the next block
+  const int tiles = static_cast<int>(last - begin) / kTileBlocks + 1;
+  for (int tile = 0; tile < tiles && tile < kChunkSlots / kLanes; tile++) {
+    store(sums + tile * kLanes, sum_weights(unit, chunk, tile));
+  }
+  if (tiles > kChunkSlots / kLanes) store(sums + kChunkSlots, sum_weights(unit, chunk + 1, 0));
+  float* scores = static_cast<float*>(unit.op.scores.data) + unit.row * unit.op.scores.columns;
+  for (int64_t b = first; b < last; b++) {
+    const float* s = sums + (b - begin) * kBlockWindows;
     float best = s[0];
     for (int i = 1; i <= kBlockWindows; i++) best = s[i] > best ? s[i] : best;
     scores[b] = best;
   }
+}
+
+/// Unit `index` of a segment, over `memory` of sizes.floats() and a thread's `lines`.
+Unit unit_of(const ScoreBlocks& op, const Segment& segment, int first, int index,
+             const Sizes& sizes, float* memory, unsigned char* lines) {
+  const int kv_heads = op.layout.kv_heads;
+  const int row = first + index / kv_heads, kv_head = index % kv_heads;
+  const int64_t position = segment.position + row, seen = fine_windows(position);
+  float* weights = memory + sizes.queries();
+  float* largest = weights + sizes.weights();
+  return {
+      .op = op,
+      .position = position,
+      .row = (int64_t{segment.row} + row) * kv_heads + kv_head,
+      .keys = {segment.blocks, position / kBlockTokens, op.layout.pooled_offset(op.layer, kv_head),
+               op.layout.pooled_scales_offset(op.layer, kv_head), sizes.group, sizes.dim, memory,
+               lines},
+      .weights = weights,
+      .largest = largest,
+      .sums = largest + sizes.of_chunks(),
+      .shares = largest + 2 * sizes.of_chunks(),
+      .seen = seen,
+      .coarse = op.rule.coarse ? coarse_windows(position) : 0,
+      .chunks = (seen + kChunkSlots) / kChunkSlots};
+}
+
+void load_queries(const Unit& unit, const Sizes& sizes, float* queries) {
+  const float* q = static_cast<const float*>(unit.op.q.data) +
+                   unit.row * sizes.group * sizes.dim;  // heads side by side
+  for (int r = 0; r < sizes.group; r++, q += sizes.dim, queries += sizes.dim) {
+    if (unit.op.layout.dtype == DType::i8) {
+      load_int8_query(q, unit.op.scale, sizes.dim, queries);
+    } else {
+      for (int d = 0; d < sizes.dim; d++) queries[d] = q[d] * unit.op.scale;
+    }
+  }
+}
+
+/// Three waits pay where few units have several chunks for the threads to share.
+bool splits(int units, const Sizes& sizes, const Workers& workers) {
+  return workers.threads() > 1 && units < 4 * workers.threads() && sizes.chunks > 1;
+}
+
+template <typename T>
+void score(const ScoreBlocks& op, const Segment& segment, int first, const Sizes& sizes,
+           Workers& workers) {
+  const int units = (segment.count - first) * op.layout.kv_heads;
+  const auto unit_at = [&](int i, float* memory, int thread) {
+    return unit_of(op, segment, first, i, sizes, memory,
+                   static_cast<unsigned char*>(workers.scratch(thread)));
+  };
+  const auto shared_memory = [&](int i) {
+    return static_cast<float*>(workers.shared_scratch()) + i * sizes.floats();
+  };
+  if (!splits(units, sizes, workers)) {
+    auto whole = [&](int i, int thread) {
+      float* memory = static_cast<float*>(workers.scratch(thread)) + sizes.lines();
+      const Unit unit = unit_at(i, memory, thread);
+      load_queries(unit, sizes, memory);
+      for (int64_t c = 0; c < unit.chunks; c++) weigh_chunk<T>(unit, c);
+      share_chunks(unit);
+      for (int64_t c = 0; c < sizes.chunks; c++) score_chunk(unit, c);
+    };
+    return for_each(workers, units, whole);
+  }
+  const int chunks = static_cast<int>(sizes.chunks);
+  for (int i = 0; i < units; i++) {
+    load_queries(unit_at(i, shared_memory(i), 0), sizes, shared_memory(i));
+  }
+  auto weigh = [&](int i, int thread) {
+    const Unit unit = unit_at(i / chunks, shared_memory(i / chunks), thread);
+    if (i % chunks < unit.chunks) weigh_chunk<T>(unit, i % chunks);
+  };
+  auto share = [&](int i, int thread) { share_chunks(unit_at(i, shared_memory(i), thread)); };
+  auto score_one = [&](int i, int thread) {
+    score_chunk(unit_at(i / chunks, shared_memory(i / chunks), thread), i % chunks);
+  };
+  for_each(workers, units * chunks, weigh);
+  for_each(workers, units, share);
+  for_each(workers, units * chunks, score_one);
 }
 
 }  // namespace
@@ -141,36 +272,24 @@ void score(const Unit& unit, float* scores) {
 void score_blocks(const ScoreBlocks& op, Workers& workers) {
   const int kv_heads = op.layout.kv_heads, dim = op.layout.head_dim;
   const int group = static_cast<int>(op.q.columns) / dim / kv_heads;
-  // Room for the longest sequence, so that a growing one allocates nothing.
-  const int64_t blocks = (op.scores.columns + op.rule.near() + kLanes) / kLanes * kLanes;
-  const int64_t slots = blocks * kBlockWindows;
-  const int64_t floats = group * (dim + slots + blocks) + slots;
-  workers.reserve(static_cast<size_t>(floats) * sizeof(float), 0);
-
+  const int64_t blocks = op.scores.columns + op.rule.near();
+  const Sizes sizes{group, dim, blocks / kChunkBlocks + 1};
   for (size_t s = 0; s < op.segments.size(); s++) {
     const Segment& segment = op.segments[s];
     int first = 0;  // rows from here on do not attend to all
     while (first < segment.count && op.rule.attends_all(segment.position + first)) first++;
-    auto item = [&](int i, int thread) {
-      const int row = first + i / kv_heads, kv_head = i % kv_heads;
-      float* queries = static_cast<float*>(workers.scratch(thread));
-      float* weights = queries + group * dim;
-      float* norms = weights + group * slots;
-      const Unit unit{op,      segment, segment.position + row, kv_head, group, dim, slots, queries,
-                      weights, norms,   norms + group * blocks};
-      const int64_t batch_row = int64_t{segment.row} + row;
-      const float* q = static_cast<const float*>(op.q.data) + batch_row * op.q.columns +
-                       int64_t{kv_head} * group * dim;
-      for (int j = 0; j < group * dim; j++) queries[j] = q[j] * op.scale;
-      float* scores = static_cast<float*>(op.scores.data) +
-                      (batch_row * kv_heads + kv_head) * op.scores.columns;
-      if (op.layout.dtype == DType::f32) {
-        score<float>(unit, scores);
-      } else {
-        score<F16>(unit, scores);
-      }
-    };
-    for_each(workers, (segment.count - first) * kv_heads, item);
+    if (first == segment.count) continue;
+    const int units = (segment.count - first) * kv_heads;
+    const bool shared = splits(units, sizes, workers);
+    workers.reserve(static_cast<size_t>(sizes.lines() + sizes.floats()) * sizeof(float),
+                    static_cast<size_t>(shared ? units * sizes.floats() : 0) * sizeof(float));
+    if (op.layout.dtype == DType::f32) {
+      score<float>(op, segment, first, sizes, workers);
+    } else if (op.layout.dtype == DType::i8) {
+      score<uint8_t>(op, segment, first, sizes, workers);
+    } else {
+      score<F16>(op, segment, first, sizes, workers);
+    }
   }
 }
 

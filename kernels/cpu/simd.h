@@ -52,6 +52,17 @@ inline float sum(f32x16 x) {
   return fold(x, [](auto a, auto b) { return a + b; });
 }
 
+/// Lane i is sum(x[i]).
+inline f32x16 sums(const f32x16* x) {
+#if defined(__AVX512F__)
+  return sum_each(x);
+#else
+  float each[kLanes];
+  for (int i = 0; i < kLanes; i++) each[i] = sum(x[i]);
+  return load(each);
+#endif
+}
+
 /// The same tree with the larger of two.
 inline float largest(f32x16 x) {
   return fold(x, [](auto a, auto b) { return a > b ? a : b; });

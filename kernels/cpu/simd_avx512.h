@@ -101,6 +101,29 @@ inline float fold(f32x16 x, Join join) {
   return join(pair[0], pair[1]);
 }
 
+/// Sixteen sums at once by the tree of `fold`: each step adds halves of two vectors and puts the
+/// results side by side.
+inline f32x16 sum_each(const f32x16* x) {
+  __m512 by8[8], by4[4], by2[2];
+  for (int i = 0; i < 8; i++) {
+    by8[i] = _mm512_add_ps(_mm512_shuffle_f32x4(x[i].v, x[i + 8].v, 0x44),
+                           _mm512_shuffle_f32x4(x[i].v, x[i + 8].v, 0xee));
+  }
+  for (int i = 0; i < 4; i++) {
+    by4[i] = _mm512_add_ps(_mm512_shuffle_f32x4(by8[i], by8[i + 4], 0x88),
+                           _mm512_shuffle_f32x4(by8[i], by8[i + 4], 0xdd));
+  }
+  for (int i = 0; i < 2; i++) {
+    by2[i] = _mm512_add_ps(_mm512_shuffle_ps(by4[i], by4[i + 2], 0x44),
+                           _mm512_shuffle_ps(by4[i], by4[i + 2], 0xee));
+  }
+  const __m512 sums = _mm512_add_ps(_mm512_shuffle_ps(by2[0], by2[1], 0x88),
+                                    _mm512_shuffle_ps(by2[0], by2[1], 0xdd));
+  // Quads are of x[0..], x[8..], x[4..], x[12..], in each the sums 0, 2, 1, 3.
+  const __m512i order = _mm512_setr_epi32(0, 2, 1, 3, 8, 10, 9, 11, 4, 6, 5, 7, 12, 14, 13, 15);
+  return {_mm512_permutexvar_ps(order, sums)};
+}
+
 using Wide = f32x16;
 constexpr int kWideLanes = 16;
 

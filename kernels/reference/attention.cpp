@@ -13,20 +13,8 @@ struct Query {
   const Attention& op;
   std::vector<double> numbers;
 
-  Query(const Attention& op, const float* q) : op(op) {
-    const int dim = op.layout.head_dim;
-    if (op.layout.dtype != DType::i8) {
-      for (int d = 0; d < dim; d++) numbers.push_back(double{q[d]} * op.scale);
-      return;
-    }
-    for (int first = 0; first < dim; first += kQuantizedGroup) {
-      float scaled[kQuantizedGroup];
-      int8_t integers[kQuantizedGroup];
-      for (int i = 0; i < kQuantizedGroup; i++) scaled[i] = q[first + i] * op.scale;
-      const double scale = quantize(scaled, kQuantizedGroup, integers);
-      for (const int8_t integer : integers) numbers.push_back(integer * scale);
-    }
-  }
+  Query(const Attention& op, const float* q)
+      : op(op), numbers(scaled_query(op.layout, q, op.scale)) {}
 
   double dot(const std::byte* block, int kv_head, int slot) const {
     double sum = 0;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cmath>
+#include <vector>
 
 #include "kernels/attention.h"
 #include "kernels/embed.h"
@@ -57,6 +58,19 @@ inline void set_element(void* data, DType dtype, size_t index, double value) {
   }
 }
 
+/// Dimension `dim` of the pooled key that ends in window `window` (0..3) of a block, or of the
+/// coarse one (kCoarse).
+constexpr int kCoarse = kBlockWindows;
+inline float pooled_element(const KvLayout& layout, const std::byte* block, int layer, int kv_head,
+                            int window, int dim) {
+  const std::byte* pooled = block + layout.pooled_offset(layer, kv_head);
+  const size_t at = window == kCoarse ? layout.coarse_index(dim) : layout.fine_index(window, dim);
+  if (layout.dtype != DType::i8) return element(pooled, layout.dtype, at);
+  const auto* scales =
+      reinterpret_cast<const float*>(block + layout.pooled_scales_offset(layer, kv_head));
+  return static_cast<float>(static_cast<int>(pooled[at]) - 128) * scales[window];
+}
+
 /// Dimension `dim` of the key (or value) in `slot` of a block.
 inline float key_element(const KvLayout& layout, const std::byte* block, int layer, int kv_head,
                          int slot, int dim) {
@@ -90,6 +104,23 @@ inline float quantize(const float* x, int count, int8_t* integers) {
     integers[i] = static_cast<int8_t>(std::nearbyint(scaled));
   }
   return !numbers ? NAN : nothing ? 0 : largest / 127;
+}
+
+/// q * scale; rounded to int8 in groups of 32 before keys that are.
+inline std::vector<double> scaled_query(const KvLayout& layout, const float* q, float scale) {
+  std::vector<double> numbers;
+  if (layout.dtype != DType::i8) {
+    for (int d = 0; d < layout.head_dim; d++) numbers.push_back(double{q[d]} * scale);
+    return numbers;
+  }
+  for (int first = 0; first < layout.head_dim; first += kQuantizedGroup) {
+    float scaled[kQuantizedGroup];
+    int8_t integers[kQuantizedGroup];
+    for (int i = 0; i < kQuantizedGroup; i++) scaled[i] = q[first + i] * scale;
+    const double its_scale = quantize(scaled, kQuantizedGroup, integers);
+    for (const int8_t integer : integers) numbers.push_back(integer * its_scale);
+  }
+  return numbers;
 }
 
 }  // namespace minicpm::reference

@@ -8,31 +8,29 @@ namespace minicpm::reference {
 
 namespace {
 
-/// scale * q . the fine pooled key that ends in window `window` of `block`, or its coarse one.
-double dot_pooled(const ScoreBlocks& op, const Segment& segment, int kv_head, const float* q,
-                  int64_t block, int window, bool coarse) {
-  const KvLayout& layout = op.layout;
-  const std::byte* pooled = segment.blocks[block] + layout.pooled_offset(op.layer, kv_head);
+/// query . the pooled key that ends in window `window` of `block`, or its coarse one.
+double dot_pooled(const ScoreBlocks& op, const Segment& segment, int kv_head,
+                  const std::vector<double>& query, int64_t block, int window) {
   double dot = 0;
-  for (int d = 0; d < layout.head_dim; d++) {
-    const size_t index =
-        coarse ? fine_index(0, layout.head_dim) + static_cast<size_t>(d) : fine_index(window, d);
-    dot += double{q[d]} * element(pooled, layout.pooled_dtype(), index);
+  for (int d = 0; d < op.layout.head_dim; d++) {
+    dot += query[static_cast<size_t>(d)] *
+           pooled_element(op.layout, segment.blocks[block], op.layer, kv_head, window, d);
   }
-  return dot * op.scale;
+  return dot;
 }
 
 /// Adds one query head's softmax weights over the fine pooled keys to `sums`.
 void add_weights(const ScoreBlocks& op, const Segment& segment, int kv_head, const float* q,
                  int64_t coarse, std::vector<double>& sums) {
+  const std::vector<double> query = scaled_query(op.layout, q, op.scale);
   std::vector<double> x(sums.size()), n;
   for (size_t j = 0; j < x.size(); j++) {  // window j is in slot j + 1, counted through the blocks
     const auto at = static_cast<int64_t>(j) + 1;
-    x[j] = dot_pooled(op, segment, kv_head, q, at / kBlockWindows,
-                      static_cast<int>(at % kBlockWindows), false);
+    x[j] = dot_pooled(op, segment, kv_head, query, at / kBlockWindows,
+                      static_cast<int>(at % kBlockWindows));
   }
   for (int64_t i = 0; i < coarse; i++) {
-    n.push_back(dot_pooled(op, segment, kv_head, q, i + 1, 0, true));
+    n.push_back(dot_pooled(op, segment, kv_head, query, i + 1, kCoarse));
   }
   const std::vector<double>& over = coarse > 0 ? n : x;
   const double best = *std::ranges::max_element(over);

@@ -8,17 +8,14 @@ namespace {
 /// Pooled key `window` (counted as InfLLM v2 does) of a head, dimension `dim`.
 float fine(const KvBlocks& blocks, const KvLayout& layout, int layer, int head, int window,
            int dim) {
-  const std::byte* pooled =
-      blocks.blocks()[(window + 1) / kBlockWindows] + layout.pooled_offset(layer, head);
-  return reference::element(pooled, layout.pooled_dtype(),
-                            fine_index((window + 1) % kBlockWindows, dim));
+  return reference::pooled_element(layout, blocks.blocks()[(window + 1) / kBlockWindows], layer,
+                                   head, (window + 1) % kBlockWindows, dim);
 }
 
 float coarse(const KvBlocks& blocks, const KvLayout& layout, int layer, int head, int window,
              int dim) {
-  const std::byte* pooled = blocks.blocks()[window + 1] + layout.pooled_offset(layer, head);
-  return reference::element(pooled, layout.pooled_dtype(),
-                            fine_index(0, layout.head_dim) + static_cast<size_t>(dim));
+  return reference::pooled_element(layout, blocks.blocks()[window + 1], layer, head,
+                                   reference::kCoarse, dim);
 }
 
 }  // namespace
@@ -80,7 +77,8 @@ TEST("pool_keys equals the definition in any chunks, with the same bits on all s
                                                         coarse(expected, layout, 0, 1, j, d)));
             }
           }
-          CHECK(worst <= (dtype == DType::f32 ? 1e-6 : 1e-3));
+          // Rounded from sums in another order: one step of the type at most.
+          CHECK(worst <= (dtype == DType::f32 ? 1e-6 : dtype == DType::f16 ? 1e-3 : 2.0 / 127));
           if (set == kernel_sets()[0] && chunk == 1) {
             std::memcpy(first.tensor().data, blocks.tensor().data, blocks.bytes());
           }
