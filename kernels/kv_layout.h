@@ -67,12 +67,16 @@ struct KvLayout {
     return (bytes + 4095) & ~size_t{4095};
   }
 
+  /// Of one pooled key, its scale included.
+  size_t pooled_key_bytes() const {
+    const size_t scale = dtype == DType::i8 ? sizeof(float) : 0;
+    return static_cast<size_t>(head_dim) * size_of(dtype) + scale;
+  }
+
   /// Of the pooled keys of one layer and head: the fine ones, then the coarse one.
   size_t pooled_offset(int layer, int kv_head) const {
-    const size_t scale = dtype == DType::i8 ? sizeof(float) : 0;
-    const size_t key = static_cast<size_t>(head_dim) * size_of(dtype) + scale;
-    return before_pooled() +
-           static_cast<size_t>(layer * kv_heads + kv_head) * (kBlockWindows + 1) * key;
+    const auto head = static_cast<size_t>(layer * kv_heads + kv_head);
+    return before_pooled() + head * (kBlockWindows + 1) * pooled_key_bytes();
   }
 
   /// Of their scales, in int8.

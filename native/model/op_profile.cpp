@@ -70,8 +70,7 @@ int64_t bytes_read(const ScoreBlocks& op) {
       pooled += fine_windows(position) + (op.rule.coarse ? coarse_windows(position) : 0);
     }
   }
-  const auto number = static_cast<int64_t>(size_of(op.layout.pooled_dtype()));
-  return pooled * op.layout.kv_heads * op.layout.head_dim * number;
+  return pooled * op.layout.kv_heads * static_cast<int64_t>(op.layout.pooled_key_bytes());
 }
 
 void OpProfile::start() {
