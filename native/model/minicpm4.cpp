@@ -189,9 +189,9 @@ BlockMasks MiniCpm4::select_blocks(int layer, const Batch& batch, const Tensor& 
   };
   if (!config_.sparse || std::ranges::all_of(batch.segments, attends_all)) return {};
   const int64_t rows = q.rows * config_.kv_heads;
-  const Tensor scores{selection_.data(), DType::f32, rows, most_blocks_};
-  const BlockMasks masks{reinterpret_cast<uint64_t*>(selection_.data() + scores.bytes()),
-                         mask_words(most_blocks_)};
+  const BlockMasks masks{selection_.as<uint64_t>(), mask_words(most_blocks_)};
+  const size_t mask_bytes = sizeof(uint64_t) * static_cast<size_t>(rows * masks.stride);
+  const Tensor scores{selection_.data() + mask_bytes, DType::f32, rows, most_blocks_};
   start(ScoreBlocks{.scores = scores,
                     .q = q,
                     .segments = batch.segments,

@@ -115,7 +115,7 @@ class MiniCpm4 {
   const Activations a_;
 
   int64_t most_blocks_ = 0;  // of a sequence
-  Buffer selection_;         // scores, then masks: a row for each of kMaxRows and KV head
+  Buffer selection_;         // masks, then scores: a row for each of kMaxRows and KV head
   AttentionParts parts_;
   std::vector<KvNeed> before_;  // of fetch_before
 };
