@@ -226,6 +226,21 @@ export class McpConfigError extends MiniCpmError {
   }
 }
 
+/** An answer cannot be held to what was asked of it. */
+export class ConstraintError extends MiniCpmError {
+  readonly code = "CONSTRAINT";
+
+  constructor(
+    /** What the answer was to keep: "schema", "grammar", "tool NAME". */
+    readonly what: string,
+    /** Why it cannot, as a clause. */
+    readonly reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(`The answer cannot be held to the ${what}: ${reason}. Change the ${what}, or leave it out.`, options);
+  }
+}
+
 /** An option has a value outside its range. */
 export class OptionError extends MiniCpmError {
   readonly code = "OPTION";

@@ -1,0 +1,119 @@
+/** The texts that are JSON of a schema: the engine of @huggingface/transformers-structured-output (vendor/README.md). */
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { ConstraintError } from "../errors.ts";
+import { type ByteMachine, isSpace } from "./byte-machine.ts";
+import { checkSchemaSize, type JsonSchema, refuseSlowPatterns } from "./json-schema.ts";
+
+/** What we read of the engine's states. */
+export interface EngineState {
+  readonly mode: string;
+  readonly schema: unknown;
+  readonly stack: readonly EngineFrame[];
+  /** A number so far. */
+  readonly text?: string;
+}
+
+type EngineFrame =
+  | { readonly kind: "object"; readonly entries: readonly unknown[] }
+  | { readonly kind: "array"; readonly length: number };
+
+interface EngineMachine {
+  readonly initial: EngineState;
+  transition(state: EngineState, byte: number): EngineState;
+  viable(state: EngineState): boolean;
+  accepting(state: EngineState): boolean;
+  stringCapacity(state: EngineState): number | undefined;
+  maskKey(state: EngineState): string | undefined;
+}
+
+interface Engine {
+  /** @param longest strings with more room than this look alike to `maskKey` */
+  compileJsonSchema(schema: JsonSchema, longest: number): EngineMachine;
+}
+
+const require = createRequire(import.meta.url);
+const enginePath = fileURLToPath(new URL("../../dist/vendor/json-schema.cjs", import.meta.url));
+
+export type JsonMachine = ByteMachine<EngineState>;
+
+/** Bytes of the longest token that anyone has: above this much room a string's end is out of sight. */
+const longestToken = 256;
+
+/** Characters of a number: more say nothing more, and a model that is in doubt would write them for ever. */
+const mostNumber = 40;
+
+const comma = 0x2c;
+
+/**
+ * The engine's own machine, but that a comma is followed by something (the engine lets `[1,]` pass), and that numbers
+ * end.
+ *
+ * @throws ConstraintError where the schema is none, or has a keyword that cannot be kept while the text is made.
+ */
+export function jsonMachine(schema: JsonSchema): JsonMachine {
+  checkSchemaSize(schema);
+  refuseSlowPatterns(schema);
+  const machine = compiled(schema);
+  const alive = (state: EngineState) => (machine.viable(state) ? state : undefined);
+  return {
+    start: machine.initial,
+    next(state, byte) {
+      if (byte === 0x7d && state.mode === "object-key" && !isEmpty(state.stack.at(-1))) return undefined;
+      if (byte === 0x5d && state.mode === "array-value" && !isEmpty(state.stack.at(-1))) return undefined;
+      const next = alive(machine.transition(state, byte));
+      if (next?.mode === "number" && (next.text ?? "").length > mostNumber) return undefined;
+      const stuck = byte === comma && next?.mode === "array-value" && next.schema === false;
+      return stuck ? undefined : next;
+    },
+    isWhole: (state) => machine.accepting(state),
+    isDone: (state) => state.mode === "done",
+    stringRoom: (state) => machine.stringCapacity(state),
+    key: (state) => machine.maskKey(state),
+  };
+}
+
+function isEmpty(frame: EngineFrame | undefined): boolean {
+  return frame?.kind === "object" ? frame.entries.length === 0 : frame?.length === 0;
+}
+
+function compiled(schema: JsonSchema): EngineMachine {
+  const { compileJsonSchema } = require(enginePath) as Engine;
+  try {
+    return compileJsonSchema(schema, longestToken);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.replace(/\.$/, "") : String(cause);
+    throw new ConstraintError("schema", reason, { cause });
+  }
+}
+
+/** White space between two parts of JSON, in bytes: enough to indent, too little to write nothing else. */
+const mostSpace = 40;
+
+interface Spaced {
+  readonly inner: EngineState;
+  /** White space since the last part. */
+  readonly spaces: number;
+}
+
+/** JSON with white space, as a whole answer. */
+export function jsonAnswer(schema: JsonSchema): ByteMachine<Spaced> {
+  const json = jsonMachine(schema);
+  return {
+    start: { inner: json.start, spaces: 0 },
+    next({ inner, spaces }, byte) {
+      const next = json.next(inner, byte);
+      if (next === undefined) return undefined;
+      const between = next === inner && isSpace(byte);
+      if (between && spaces === mostSpace) return undefined;
+      return { inner: next, spaces: between ? spaces + 1 : 0 };
+    },
+    isWhole: ({ inner }) => json.isWhole(inner),
+    isDone: ({ inner }) => json.isDone(inner),
+    stringRoom: ({ inner }) => json.stringRoom?.(inner),
+    key({ inner, spaces }) {
+      const key = json.key?.(inner);
+      return key === undefined ? undefined : `${spaces} ${key}`;
+    },
+  };
+}

@@ -1,0 +1,94 @@
+/** Answers of a model that may call functions: text and blocks of calls. */
+import { type ByteMachine, isSpace } from "./byte-machine.ts";
+import { Tag } from "./tag.ts";
+
+export interface CallTags {
+  readonly start: string;
+  readonly end: string;
+}
+
+type State<Calls> =
+  /** Text, whose last `held` bytes are the beginning of the tag that opens a block. */
+  | { readonly at: "text"; readonly held: number }
+  /** Where a block has to begin. */
+  | { readonly at: "opening"; readonly held: number; readonly spaces: number }
+  | { readonly at: "calls"; readonly calls: Calls }
+  /** Behind the one block there is. */
+  | { readonly at: "closed"; readonly spaces: number };
+
+/** White space before and behind a block where nothing else may stand, in bytes. */
+const mostSpace = 2;
+
+/** Any text without a block of calls. */
+export function textWithoutCalls({ start }: CallTags): ByteMachine<number> {
+  const tag = new Tag(start);
+  return {
+    start: 0,
+    next(held, byte) {
+      const now = tag.after(held, byte);
+      return now === tag.length ? undefined : now;
+    },
+    isWhole: () => true,
+    isDone: () => false,
+    key: (held) => `text ${held}`,
+  };
+}
+
+/** Any text; where a block of calls is opened in it, calls of `calls` stand there. */
+export function textWithCalls<Calls>(
+  { start }: CallTags,
+  calls: ByteMachine<Calls>,
+): ByteMachine<State<Calls>> {
+  return machine({ at: "text", held: 0 }, new Tag(start), calls, () => ({ at: "text", held: 0 }));
+}
+
+/** One block of calls, nothing else. */
+export function callsOnly<Calls>({ start }: CallTags, calls: ByteMachine<Calls>): ByteMachine<State<Calls>> {
+  const opening = { at: "opening", held: 0, spaces: 0 } as const;
+  return machine(opening, new Tag(start), calls, () => ({ at: "closed", spaces: 0 }));
+}
+
+function machine<Calls>(
+  start: State<Calls>,
+  tag: Tag,
+  calls: ByteMachine<Calls>,
+  behind: () => State<Calls>,
+): ByteMachine<State<Calls>> {
+  const opened: State<Calls> = { at: "calls", calls: calls.start };
+  return {
+    start,
+    next(state, byte) {
+      switch (state.at) {
+        case "text": {
+          const held = tag.after(state.held, byte);
+          return held === tag.length ? opened : { at: "text", held };
+        }
+        case "opening": {
+          if (state.held === 0 && isSpace(byte)) {
+            return state.spaces < mostSpace ? { ...state, spaces: state.spaces + 1 } : undefined;
+          }
+          if (!tag.continues(state.held, byte)) return undefined;
+          return state.held + 1 === tag.length ? opened : { ...state, held: state.held + 1 };
+        }
+        case "calls": {
+          const next = calls.next(state.calls, byte);
+          if (next === undefined) return undefined;
+          return calls.isDone(next) ? behind() : { at: "calls", calls: next };
+        }
+        case "closed":
+          return isSpace(byte) && state.spaces < mostSpace
+            ? { at: "closed", spaces: state.spaces + 1 }
+            : undefined;
+      }
+    },
+    isWhole: ({ at }) => at === "text" || at === "closed",
+    isDone: (state) => state.at === "closed" && state.spaces === mostSpace,
+    stringRoom: (state) => (state.at === "calls" ? calls.stringRoom?.(state.calls) : undefined),
+    key(state) {
+      if (state.at === "calls") return calls.key?.(state.calls);
+      return state.at === "text"
+        ? `text ${state.held}`
+        : `${state.at} ${state.spaces} ${"held" in state && state.held}`;
+    },
+  };
+}

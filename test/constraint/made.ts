@@ -1,0 +1,63 @@
+/** Vocabularies, and texts driven through machines, for the tests of src/constraint. */
+import type { AnyMachine } from "../../src/constraint/byte-machine.ts";
+import { walk } from "../../src/constraint/byte-machine.ts";
+import { Vocabulary } from "../../src/constraint/vocabulary.ts";
+import { openModel } from "../../src/model/load.ts";
+import type { Tokenizer } from "../../src/model/tokenizer.ts";
+
+/** The vocabulary of a tokenizer, as src/chat makes it. */
+export function vocabularyOf(tokenizer: Tokenizer, vocabSize: number, stopTokens: Int32Array): Vocabulary {
+  return new Vocabulary({
+    vocabSize,
+    stopTokens,
+    bytes: (token) => (tokenizer.isSpecial(token) ? undefined : tokenizer.idToBytes(token)),
+    isFallback: (token) => /^<0x..>$/.test(tokenizer.idToToken(token) ?? ""),
+  });
+}
+
+/** nano's tokenizer and vocabulary. */
+export function nano() {
+  const { tokenizer, config, stopTokens } = openModel("nano");
+  return {
+    tokenizer,
+    vocabSize: config.vocabSize,
+    vocabulary: vocabularyOf(tokenizer, config.vocabSize, stopTokens),
+  };
+}
+
+/** Whether a machine's language has a text. */
+export function accepts(machine: AnyMachine, text: string): boolean {
+  const state = walk(machine, machine.start, text);
+  return state !== undefined && machine.isWhole(state);
+}
+
+/** Numbers in [0, 1), the same for the same seed. */
+export function numbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+/**
+ * A text of the machine by bytes drawn among those that may follow; it ends where the machine is done, or where it is
+ * whole and the text is long. Undefined where it comes to no end in `most` bytes.
+ */
+export function wander(machine: AnyMachine, random: () => number, most = 600): string | undefined {
+  const bytes: number[] = [];
+  let state = machine.start;
+  while (bytes.length < most) {
+    if (machine.isDone(state) || (machine.isWhole(state) && bytes.length > most / 3)) break;
+    // What closes things is drawn often, lest strings never end.
+    const usual = [0x22, 0x29, 0x7d, 0x5d, 0x2c, 0x0a, 0x60, 0x3c, 0x31];
+    const first = Math.floor(random() * 256);
+    const tries = Array.from({ length: 4 }, () => usual[Math.floor(random() * 3 * usual.length)]);
+    const order = [...tries, ...Array.from({ length: 256 }, (_, step) => (first + 57 * step) % 256)];
+    const byte = order.find((one) => one !== undefined && machine.next(state, one) !== undefined);
+    if (byte === undefined) break;
+    bytes.push(byte);
+    state = machine.next(state, byte);
+  }
+  return machine.isWhole(state) ? Buffer.from(bytes).toString("utf8") : undefined;
+}
