@@ -1,5 +1,7 @@
+import type { Constraint } from "../constraint/constraint.ts";
 import { ContextOverflowError, OptionError } from "../errors.ts";
 import type { NativeSampling, TokenEvent } from "../native/binding.ts";
+import { decodeConstrained } from "./constrained.ts";
 import { eventStream } from "./event-stream.ts";
 import type { Sequence } from "./sequence.ts";
 
@@ -9,6 +11,8 @@ export interface GenerateTokensOptions {
   /** A token of these ends the answer. */
   readonly stopTokens: Int32Array;
   readonly sampling: NativeSampling;
+  /** What the answer has to be, of so many tokens in the vocabulary. */
+  readonly constrained?: { readonly constraint: Constraint; readonly vocabSize: number } | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -17,7 +21,7 @@ export type TokensEvent =
   /** `done` of `total` prompt tokens are held, `cached` of them from before. */
   | { readonly type: "prefill"; readonly done: number; readonly total: number; readonly cached: number }
   | ({ readonly type: "tokens" } & TokenEvent)
-  /** `stop`: the last token was a stop token. `length`: maxTokens were made or the sequence is full. */
+  /** `stop`: the last token was a stop token, or the constraint lets nothing else follow. `length`: maxTokens were made or the sequence is full. */
   | { readonly type: "end"; readonly reason: "stop" | "length" };
 
 /**
@@ -34,7 +38,7 @@ export type TokensEvent =
 export async function* generate(
   sequence: Sequence,
   prompt: Int32Array,
-  { maxTokens, stopTokens, sampling, signal }: GenerateTokensOptions,
+  { maxTokens, stopTokens, sampling, constrained, signal }: GenerateTokensOptions,
 ): AsyncGenerator<TokensEvent, void> {
   const total = prompt.length;
   if (total === 0) throw new OptionError("prompt", "at least one token", prompt);
@@ -56,10 +60,11 @@ export async function* generate(
   );
 
   const decode = { count: maxTokens ?? sequence.capacity - total, stopTokens, sampling };
-  const reason = yield* eventStream<TokensEvent, "stop" | "count">(
-    (emit, signal) => sequence.decode(decode, (event) => emit({ type: "tokens", ...event }), { signal }),
-    signal,
-  );
+  const reason = yield* eventStream<TokensEvent, "stop" | "count">((emit, signal) => {
+    const onTokens = (event: TokenEvent) => emit({ type: "tokens", ...event });
+    if (!constrained) return sequence.decode(decode, onTokens, { signal });
+    return decodeConstrained(sequence, { ...decode, ...constrained }, onTokens, { signal });
+  }, signal);
   yield { type: "end", reason: reason === "stop" ? "stop" : "length" };
 }
 

@@ -1,5 +1,11 @@
 import { AbortError } from "../errors.ts";
-import type { DecodeOptions, NativeSequence, StopReason, TokenEvent } from "../native/binding.ts";
+import type {
+  DecodeOptions,
+  NativeSampling,
+  NativeSequence,
+  StopReason,
+  TokenEvent,
+} from "../native/binding.ts";
 import { publicError, withPublicErrors } from "../native/error-table.ts";
 
 export interface RunOptions {
@@ -68,20 +74,20 @@ export class Sequence {
     return this.#run(() => this.#native.decode(decode, onTokens), options);
   }
 
-  /** Appends tokens; the mean of their hidden states, `[hiddenSize]`. An abort rejects with AbortError. */
-  async meanHidden(tokens: Int32Array, { signal }: RunOptions = {}): Promise<Float32Array> {
-    if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason });
-    const cancel = () => this.#native.cancel();
-    signal?.addEventListener("abort", cancel, { once: true });
-    try {
-      return await this.#native.meanHidden(tokens);
-    } catch (error) {
-      throw signal?.aborted ? new AbortError(undefined, { cause: signal.reason }) : publicError(error);
-    } finally {
-      signal?.removeEventListener("abort", cancel);
-    }
+  /** Runs the token that was sampled last. */
+  async step(options: RunOptions = {}): Promise<void> {
+    await this.#run(() => this.#native.step(), options);
   }
 
+  /** Chooses the next token, of those whose bit is set in `mask` where there is one. A second call chooses anew. */
+  sample(sampling: NativeSampling, mask?: Uint32Array, options: RunOptions = {}): Promise<TokenEvent> {
+    return this.#value(() => this.#native.sample(sampling, mask), options);
+  }
+
+  /** Appends tokens; the mean of their hidden states, `[hiddenSize]`. An abort rejects with AbortError. */
+  meanHidden(tokens: Int32Array, options: RunOptions = {}): Promise<Float32Array> {
+    return this.#value(() => this.#native.meanHidden(tokens), options);
+  }
   /** Forgets the tokens from `length` on. @throws StateError while a call runs. */
   truncate(length: number): void {
     withPublicErrors(() => this.#native.truncate(length));
@@ -117,6 +123,20 @@ export class Sequence {
       return outcome as Exclude<Outcome, "cancelled">;
     } catch (error) {
       throw publicError(error);
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+    }
+  }
+
+  /** For calls that give a value instead of an outcome, and fail when they are cancelled. */
+  async #value<Value>(start: () => Promise<Value>, { signal }: RunOptions): Promise<Value> {
+    if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason });
+    const cancel = () => this.#native.cancel();
+    signal?.addEventListener("abort", cancel, { once: true });
+    try {
+      return await start();
+    } catch (error) {
+      throw signal?.aborted ? new AbortError(undefined, { cause: signal.reason }) : publicError(error);
     } finally {
       signal?.removeEventListener("abort", cancel);
     }
