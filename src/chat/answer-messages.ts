@@ -43,12 +43,22 @@ export async function answerMessages(
   let sequence: Sequence | undefined;
 
   const step = async (told: readonly Message[], choice: ToolChoice): Promise<Result> => {
-    const call = forcedCall(choice);
+    // Calls in Python's syntax are held to the tools while they are written; of others the answer begins with one.
+    const isHeld = options.toolChoice !== undefined && callFormat.name === "python";
+    const call = isHeld ? undefined : forcedCall(choice);
     const render = { addGenerationPrompt: true, thinking: options.thinking, tools, call };
     const prompt = template.encode(told, render, transcript);
     sequence ??= await sequenceFor(prompt);
     const { tokens, openedThought, begun } = prompt;
-    const question = { prompt: tokens, openedThought, begun, calls: callFormat, tools, options };
+    const question = {
+      prompt: tokens,
+      openedThought,
+      begun,
+      calls: callFormat,
+      tools,
+      canThink: template.hasThinking,
+      options: { ...options, toolChoice: isHeld ? choice : undefined },
+    };
     const result = await answer(voice, sequence, question, emit, signal);
     // Forgotten by the next prompt where the template writes the answer in other words: thoughts are left out.
     transcript.add(prompt, {

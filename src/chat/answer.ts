@@ -4,6 +4,7 @@ import type { Sequence } from "../engine/sequence.ts";
 import { AbortError } from "../errors.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { ToolDefinition } from "../tools/tool.ts";
+import { answerConstraint } from "./answer-constraint.ts";
 import type { CallFormat } from "./call-format.ts";
 import type { GenerateOptions } from "./generate-options.ts";
 import type { GenerationEvent } from "./generation.ts";
@@ -29,6 +30,8 @@ export interface Question {
   readonly calls?: CallFormat;
   readonly tools?: readonly ToolDefinition[];
   readonly begun?: string | undefined;
+  /** The model may think before it answers where a form is asked of the answer. */
+  readonly canThink?: boolean;
   readonly options: GenerateOptions;
 }
 
@@ -36,15 +39,17 @@ export interface Question {
  * Answers one prompt on a sequence: tokens to text, with everything counted and measured. Afterwards the sequence
  * holds the prompt and tokens of the answer, nothing beyond a stop text.
  *
- * @throws OptionError, ContextOverflowError before any work; AbortError with a partial Result when `signal` fires.
+ * @throws OptionError, ConstraintError, ContextOverflowError before any work; AbortError with a partial Result when
+ *   `signal` fires.
  */
 export async function answer(
   voice: Voice,
   sequence: Sequence,
-  { prompt, plain = false, options, ...known }: Question,
+  question: Question,
   emit: (event: GenerationEvent) => void,
   signal: AbortSignal,
 ): Promise<Result> {
+  const { prompt, plain = false, openedThought, begun, calls, tools, options } = question;
   const { tokenizer } = voice;
   const sampling = nativeSampling(options, voice.defaults, voice.vocabSize);
   const stopTokens = options.ignoreEos ? new Int32Array() : voice.stopTokens;
@@ -54,7 +59,10 @@ export async function answer(
     stopTokens: new Set(stopTokens),
     stop: options.stop ?? [],
     plain,
-    ...known,
+    openedThought,
+    begun,
+    calls,
+    tools,
   });
   const stopwatch = new Stopwatch();
   let cached = 0;
@@ -62,6 +70,7 @@ export async function answer(
 
   const result = (reason: FinishReason): Result => ({
     text: reply.text,
+    ...form?.valueOf({ text: reply.text, calls: reply.calls, finishReason: reason }),
     ...(reply.thinking !== "" && { thinking: reply.thinking }),
     calls: reply.calls,
     ...(reply.malformedCalls.length > 0 && { malformedCalls: reply.malformedCalls }),
@@ -73,10 +82,12 @@ export async function answer(
     stats: { loadMs: voice.loadMs, ...stopwatch.stats() },
   });
 
+  const form = await answerConstraint(voice, question);
   const run: GenerateTokensOptions = {
     maxTokens: options.maxTokens ?? defaultMaxTokens(voice, sequence.capacity - prompt.length),
     stopTokens,
     sampling,
+    ...(form && { constrained: { constraint: form.constraint, vocabSize: voice.vocabSize } }),
     signal,
   };
   try {
@@ -97,6 +108,8 @@ export async function answer(
     if (!(error instanceof AbortError)) throw error;
     for (const piece of reply.end()) emit(piece);
     throw new AbortError(result("aborted"), { cause: error.cause });
+  } finally {
+    form?.constraint.dispose();
   }
   for (const piece of reply.end()) emit(piece);
   if (reply.stopped) {

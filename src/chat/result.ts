@@ -1,5 +1,5 @@
 import type { ToolRun } from "../tools/make-call.ts";
-import type { ToolCall } from "../tools/tool.ts";
+import type { JsonValue, ToolCall } from "../tools/tool.ts";
 import type { MalformedCall } from "./python-calls.ts";
 
 /**
@@ -60,6 +60,10 @@ export interface Result {
   readonly malformedCalls?: readonly MalformedCall[];
   /** The answers before this one and the calls they made, where the tool loop made any. All else is of the last answer. */
   readonly steps?: readonly ToolStep[];
+  /** What the answer says, where it was to be of a schema and is: parsed, and checked against the schema. */
+  readonly value?: JsonValue;
+  /** Why there is no `value` although a schema was given, as a sentence: the answer was cut off, mostly. */
+  readonly valueProblem?: string;
   /** The answer's tokens, thinking included, end-of-sequence token left out. */
   readonly tokens: Int32Array;
   readonly finishReason: FinishReason;

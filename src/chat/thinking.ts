@@ -1,7 +1,7 @@
 import { StopMatcher } from "./stop-matcher.ts";
 
 /** The tags around a thought: MiniCPM4.1's and many other models', and MiniCPM4's beside tool calls. */
-const tags = [
+export const thoughtTags = [
   { start: "<think>", end: "</think>" },
   { start: "<|thought_start|>", end: "<|thought_end|>" },
 ] as const;
@@ -9,7 +9,7 @@ const tags = [
 /** The tag that closes the thought which a prompt opens at its end; undefined where it opens none. */
 export function openedThought(prompt: string): string | undefined {
   const text = prompt.trimEnd();
-  return tags.find(({ start }) => text.endsWith(start))?.end;
+  return thoughtTags.find(({ start }) => text.endsWith(start))?.end;
 }
 
 /** A piece of a reply: thought or said. */
@@ -33,7 +33,7 @@ export class ThinkingSplitter {
   /** @param opened the tag that ends a thought which the prompt has opened: the reply begins inside. */
   constructor(opened?: string) {
     this.#state = opened === undefined ? "start" : "thinking";
-    this.#end = new StopMatcher([opened ?? tags[0].end]);
+    this.#end = new StopMatcher([opened ?? thoughtTags[0].end]);
   }
 
   /** Characters of the reply before its text; meaningful once there is text. */
@@ -64,10 +64,10 @@ export class ThinkingSplitter {
   #start(piece: string): string {
     this.#held += piece;
     const reply = this.#held.trimStart();
-    if (tags.some(({ start }) => reply.length < start.length && start.startsWith(reply))) return "";
+    if (thoughtTags.some(({ start }) => reply.length < start.length && start.startsWith(reply))) return "";
     const rest = this.#held;
     this.#held = "";
-    const tag = tags.find(({ start }) => reply.startsWith(start));
+    const tag = thoughtTags.find(({ start }) => reply.startsWith(start));
     if (tag) {
       this.#state = "thinking";
       this.#end = new StopMatcher([tag.end]);

@@ -14,7 +14,11 @@ export interface ToolUse {
    * make. In a session this stands in for the session's own. Default: none, or the session's.
    */
   readonly tools?: readonly ToolDefinition[] | undefined;
-  /** Holds for the first step; later ones are free to call or not. Default "auto". */
+  /**
+   * Holds for the first step; later ones are free to call or not. Default "auto". Where it is given and the model writes
+   * calls as MiniCPM4 does, calls are held to the tools while they are written: only those there are, with parameters that
+   * they have and values of their types. Thinking stays free before a call that has to be.
+   */
   readonly toolChoice?: ToolChoice | undefined;
   /**
    * "auto": where the tools take more than a quarter of the context, the model is told of those only whose names and
