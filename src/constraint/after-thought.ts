@@ -51,7 +51,7 @@ export function afterThought<Body>(
   const begin = (state: Extract<State<Body>, { at: "start" }>, byte: number): State<Body> | undefined => {
     const next = state.body === undefined ? undefined : body.next(state.body, byte);
     if (state.held === 0 && isSpace(byte)) {
-      if (state.spaces === mostSpace) return inBody(next);
+      if (state.spaces === mostSpace || state.tags.length === 0) return inBody(next);
       return { ...state, body: next, spaces: state.spaces + 1 };
     }
     const left = state.tags.filter(({ start }) => start.continues(state.held, byte));

@@ -1,4 +1,4 @@
-import type { AnyMachine, ByteMachine } from "./byte-machine.ts";
+import { type AnyMachine, type ByteMachine, walk } from "./byte-machine.ts";
 import { allow, type Constraint, maskWords } from "./constraint.ts";
 import { root, type TokenTree, type Vocabulary } from "./vocabulary.ts";
 
@@ -160,6 +160,13 @@ export interface Compiled {
   readonly cache: MaskCache;
 }
 
-export function startOf({ machine, cache }: Compiled, vocabulary: Vocabulary): ByteConstraint<unknown> {
-  return new ByteConstraint(machine, vocabulary, cache);
+/** @param begun the text's beginning, which the prompt ends with. @throws RangeError where no text begins so. */
+export function startOf(
+  { machine, cache }: Compiled,
+  vocabulary: Vocabulary,
+  begun = "",
+): ByteConstraint<unknown> {
+  const state = walk(machine, machine.start, begun);
+  if (state === undefined) throw new RangeError(`No text of the form begins with ${JSON.stringify(begun)}.`);
+  return new ByteConstraint(machine, vocabulary, cache, [state]);
 }

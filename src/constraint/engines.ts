@@ -42,16 +42,21 @@ export class Engines {
 
   /** JSON of a schema, or calls where there are rules for them. @throws ConstraintError */
   schema(schema: JsonSchema, thoughts: ThoughtOptions, rules?: CallRules): Constraint {
-    return this.#start({ schema, thoughts, rules }, () => {
+    return this.#start({ schema, thoughts, rules }, undefined, () => {
       const json = jsonAnswer(schema);
       const body: AnyMachine = rules ? either(callsOnly(rules.tags, block(rules)), json) : json;
       return afterThought(body, thoughts);
     });
   }
 
-  /** Text and calls as the rules allow them. @throws ConstraintError naming the tool that cannot be called. */
-  calls(rules: CallRules, thoughts: ThoughtOptions): Constraint {
-    return this.#start({ thoughts, rules }, () => {
+  /**
+   * Text and calls as the rules allow them.
+   *
+   * @param begun the answer's beginning, where the prompt ends with it
+   * @throws ConstraintError naming the tool that cannot be called.
+   */
+  calls(rules: CallRules, thoughts: ThoughtOptions, begun?: string): Constraint {
+    return this.#start({ thoughts, rules }, begun, () => {
       const { tags, calls } = rules;
       if (calls === "none") return afterThought(textWithoutCalls(tags), thoughts);
       const body: AnyMachine =
@@ -71,12 +76,12 @@ export class Engines {
     return remembered(this.#checks, JSON.stringify(schema), () => checkOf(schema));
   }
 
-  #start(what: object, make: () => AnyMachine): Constraint {
+  #start(what: object, begun: string | undefined, make: () => AnyMachine): Constraint {
     const compiled = remembered(this.#compiled, JSON.stringify(what), () => ({
       machine: make(),
       cache: new MaskCache(),
     }));
-    return startOf(compiled, this.vocabulary);
+    return startOf(compiled, this.vocabulary, begun);
   }
 }
 

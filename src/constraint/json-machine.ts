@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { ConstraintError } from "../errors.ts";
 import { type ByteMachine, isSpace } from "./byte-machine.ts";
 import { checkSchemaSize, type JsonSchema, refuseSlowPatterns } from "./json-schema.ts";
+import { canBecomeNumber } from "./number-prefix.ts";
 
 /** What we read of the engine's states. */
 export interface EngineState {
@@ -12,6 +13,9 @@ export interface EngineState {
   readonly stack: readonly EngineFrame[];
   /** A number so far. */
   readonly text?: string;
+  /** A string so far, and the bytes that its last character lacks; -1: it is no UTF-8. */
+  readonly bytes?: readonly number[];
+  readonly stringPending?: number;
 }
 
 type EngineFrame =
@@ -40,14 +44,11 @@ export type JsonMachine = ByteMachine<EngineState>;
 /** Bytes of the longest token that anyone has: above this much room a string's end is out of sight. */
 const longestToken = 256;
 
-/** Characters of a number: more say nothing more, and a model that is in doubt would write them for ever. */
-const mostNumber = 40;
-
 const comma = 0x2c;
 
 /**
- * The engine's own machine, but that a comma is followed by something (the engine lets `[1,]` pass), and that numbers
- * end.
+ * The engine's own machine, but that a comma is followed by something (the engine lets `[1,]` pass), that numbers end,
+ * and that strings stay UTF-8 (the engine sees it at their end, where it is too late).
  *
  * @throws ConstraintError where the schema is none, or has a keyword that cannot be kept while the text is made.
  */
@@ -62,7 +63,8 @@ export function jsonMachine(schema: JsonSchema): JsonMachine {
       if (byte === 0x7d && state.mode === "object-key" && !isEmpty(state.stack.at(-1))) return undefined;
       if (byte === 0x5d && state.mode === "array-value" && !isEmpty(state.stack.at(-1))) return undefined;
       const next = alive(machine.transition(state, byte));
-      if (next?.mode === "number" && (next.text ?? "").length > mostNumber) return undefined;
+      if (next?.mode === "number" && !canBecomeNumber(next.schema, next.text ?? "")) return undefined;
+      if (!isText(state, byte, next)) return undefined;
       const stuck = byte === comma && next?.mode === "array-value" && next.schema === false;
       return stuck ? undefined : next;
     },
@@ -71,6 +73,21 @@ export function jsonMachine(schema: JsonSchema): JsonMachine {
     stringRoom: (state) => machine.stringCapacity(state),
     key: (state) => machine.maskKey(state),
   };
+}
+
+/** The second bytes that the first ones of RFC 3629 restrict: no long forms, no surrogates, nothing above U+10FFFF. */
+const seconds = new Map<number, readonly [number, number]>([
+  [0xe0, [0xa0, 0xbf]],
+  [0xed, [0x80, 0x9f]],
+  [0xf0, [0x90, 0xbf]],
+  [0xf4, [0x80, 0x8f]],
+]);
+
+/** Whether the bytes of a string are UTF-8 so far. */
+function isText({ bytes = [], stringPending = 0 }: EngineState, byte: number, next?: EngineState): boolean {
+  if (next?.stringPending === -1) return false;
+  const [least, most] = (stringPending > 1 && seconds.get(bytes.at(-1) ?? 0)) || [0, 0xff];
+  return byte >= least && byte <= most;
 }
 
 function isEmpty(frame: EngineFrame | undefined): boolean {
@@ -87,7 +104,7 @@ function compiled(schema: JsonSchema): EngineMachine {
   }
 }
 
-/** White space between two parts of JSON, in bytes: enough to indent, too little to write nothing else. */
+/** White space between two parts of JSON, in bytes: one line end and enough to indent, too little to write nothing else. */
 const mostSpace = 40;
 
 interface Spaced {
@@ -105,7 +122,8 @@ export function jsonAnswer(schema: JsonSchema): ByteMachine<Spaced> {
       const next = json.next(inner, byte);
       if (next === undefined) return undefined;
       const between = next === inner && isSpace(byte);
-      if (between && spaces === mostSpace) return undefined;
+      if (between && (spaces === mostSpace || byte === 0x0d || (byte === 0x0a && spaces > 0)))
+        return undefined;
       return { inner: next, spaces: between ? spaces + 1 : 0 };
     },
     isWhole: ({ inner }) => json.isWhole(inner),

@@ -17,7 +17,7 @@ type State<Calls> =
   | { readonly at: "closed"; readonly spaces: number };
 
 /** White space before and behind a block where nothing else may stand, in bytes. */
-const mostSpace = 2;
+const mostSpace = 4;
 
 /** Any text without a block of calls. */
 export function textWithoutCalls({ start }: CallTags): ByteMachine<number> {

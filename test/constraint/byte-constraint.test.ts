@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { callsEnd, callsStart } from "../../src/chat/call-splitter.ts";
 import { afterThought } from "../../src/constraint/after-thought.ts";
-import { ByteConstraint } from "../../src/constraint/byte-constraint.ts";
+import { ByteConstraint, MaskCache, startOf } from "../../src/constraint/byte-constraint.ts";
 import type { AnyMachine } from "../../src/constraint/byte-machine.ts";
 import { callMachine } from "../../src/constraint/call-machine.ts";
 import { type Constraint, isAllowed, maskWords } from "../../src/constraint/constraint.ts";
@@ -113,6 +113,16 @@ test("a constant has forced tokens up to its end, and none are more than asked f
   }
   expect(one.isWhole).toBe(true);
   expect(one.forced(0)).toEqual([]);
+});
+
+test("an answer that the prompt has begun goes on from there", () => {
+  const compiled = { machine: callsOnly(tags, calls), cache: new MaskCache() };
+  const begun = "<|tool_call_start|>\n```python\nlook_up(";
+  const constraint = startOf(compiled, vocabulary, begun);
+  const whole = new ByteConstraint(compiled.machine, vocabulary);
+  for (const token of tokenizer.encode(begun)) expect(whole.accept(token)).toBe(true);
+  expect(filled(constraint)).toEqual(filled(whole));
+  expect(() => startOf(compiled, vocabulary, "nothing(")).toThrow(RangeError);
 });
 
 test("of a stop token nothing follows, and it can be taken back", () => {

@@ -36,6 +36,7 @@ test.each([
   '{"name": "Ada", "age": 1, "tags": ["a",]}',
   '{"name": "Ada", "age": 1, "tags": ["c"]}',
   `{"name": "Ada", ${" ".repeat(60)}"age": 1}`,
+  '{"name": "Ada",\n\n"age": 1}',
 ])("%j is not", (text) => {
   expect(accepts(jsonAnswer(person), text)).toBe(false);
 });
@@ -49,6 +50,18 @@ test("whatever may be written is JSON that Ajv finds of the schema", () => {
   );
   expect(texts.length).toBeGreaterThan(20);
   for (const text of texts) expect([text, check(JSON.parse(text))]).toEqual([text, undefined]);
+});
+
+test("a string is UTF-8 at every byte", () => {
+  const machine = jsonMachine({ type: "string" });
+  const dead = (...bytes: number[]) => {
+    let state: ReturnType<typeof machine.next> = machine.start;
+    for (const byte of [0x22, ...bytes]) state = state && machine.next(state, byte);
+    return state === undefined;
+  };
+  expect(dead(0xc3, 0xa9, 0xf0, 0x9f, 0x98, 0x80)).toBe(false);
+  const bad = [[0x80], [0xc3, 0x61], [0xe0, 0x80], [0xed, 0xa0], [0xf0, 0x80], [0xf4, 0x90], [0xff], [0xc0]];
+  for (const bytes of bad) expect([bytes, dead(...bytes)]).toEqual([bytes, true]);
 });
 
 test("an object is done with its last brace, a number only with what follows it", () => {
