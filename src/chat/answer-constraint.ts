@@ -28,7 +28,7 @@ const engines = new WeakMap<Voice, Engines>();
  */
 export async function answerConstraint(
   voice: Voice,
-  { plain = false, openedThought: opened, canThink = false, calls, tools = [], options }: Question,
+  { plain = false, openedThought: opened, canThink = false, begun, calls, tools = [], options }: Question,
 ): Promise<AnswerConstraint | undefined> {
   const { schema: given, grammar, toolChoice, thinking } = options;
   refuseContradictions(options, tools);
@@ -40,7 +40,7 @@ export async function answerConstraint(
   }
   if (given === undefined) {
     if (plain || toolChoice === undefined || tools.length === 0) return undefined;
-    return { constraint: mine.calls(callRules(toolChoice, tools), thoughts), valueOf: () => ({}) };
+    return { constraint: mine.calls(callRules(toolChoice, tools), thoughts, begun), valueOf: () => ({}) };
   }
   const schema = jsonSchemaOf(given);
   const check = mine.check(schema);
