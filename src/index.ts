@@ -16,6 +16,8 @@ export type { MalformedCall } from "./chat/python-calls.ts";
 export type { FinishReason, Result, Stats, TokenLogprob, ToolStep, Usage } from "./chat/result.ts";
 export type { Session, SessionOptions } from "./chat/session.ts";
 export type { ToolChoice, ToolUse } from "./chat/tool-use.ts";
+export type { Grammar } from "./constraint/grammar.ts";
+export type { JsonSchema, SchemaObject } from "./constraint/json-schema.ts";
 export type { SamplingOptions } from "./engine/sampling.ts";
 export * from "./errors.ts";
 export type { RopeMode } from "./model/rope-extension.ts";

@@ -6,6 +6,7 @@ import { ChatKeeper, loadChat, saveChat } from "./chat-saving.ts";
 import type { ChatState, Next } from "./chat-state.ts";
 import { fullContextAdvice } from "./context-room.ts";
 import { exitCodes, isAbort, reportFailure } from "./failure.ts";
+import { tellForm } from "./form-options.ts";
 import type { LineSource } from "./line-source.ts";
 import { type Prompts, readInput } from "./message-reader.ts";
 import type { Terminal } from "./terminal.ts";
@@ -124,6 +125,7 @@ export class ChatLoop {
             : `The answer ends here after ${result.usage.completion} tokens (maxTokens).`,
         );
       }
+      tellForm(result, terminal);
       if (this.options.interactive) {
         terminal.footer(contextStatus(session.contextUsed, session.contextLength, result));
       }

@@ -16,6 +16,7 @@ import {
 import { defaultModelHelp, modelHelp } from "./default-model.ts";
 import { withDocuments } from "./documents.ts";
 import { exitCodes, UsageError } from "./failure.ts";
+import { addFormOptions, type FormFlags, formOptions } from "./form-options.ts";
 import { cacheFolder, lastChatFolder } from "./folders.ts";
 import { History, historyPath } from "./history.ts";
 import { LineEditor } from "./line-editor.ts";
@@ -26,7 +27,7 @@ import { readStdin } from "./stdin.ts";
 import type { Terminal } from "./terminal.ts";
 import { addToolOptions, openTools, type ToolFlags } from "./tool-options.ts";
 
-interface ChatOptions extends AnswerOptions, ToolFlags {
+interface ChatOptions extends AnswerOptions, FormFlags, ToolFlags {
   readonly prompt?: string;
   readonly system?: string;
   readonly history: boolean;
@@ -52,7 +53,7 @@ export function addChatCommand(program: Command, terminal: Terminal): void {
     .option("--no-cache", "neither read nor write keys and values in the cache folder")
     .option("--no-history", "keep neither the typed messages nor this chat nor which model it was");
   addOutputOptions(command, "every event as a JSON line");
-  addToolOptions(addGenerateOptions(addLoadOptions(command)));
+  addToolOptions(addFormOptions(addGenerateOptions(addLoadOptions(command))));
   command.action(async (model: string | undefined, options: ChatOptions) => {
     applyOutputOptions(terminal, options);
     process.exitCode = await chat(model, options, terminal);
@@ -67,6 +68,7 @@ async function chat(reference: string | undefined, given: ChatOptions, terminal:
     cacheDir: given.cache ? cacheFolder() : undefined,
   };
   const { resume } = options;
+  const form = formOptions(options);
   if (resume !== undefined && (system !== undefined || options.prompt !== undefined)) {
     throw new UsageError(
       "--resume goes on with a conversation as it is: without --system, --with and --prompt.",
@@ -91,7 +93,7 @@ async function chat(reference: string | undefined, given: ChatOptions, terminal:
     model,
     session,
     terminal,
-    generate: generateOptions(options),
+    generate: { ...generateOptions(options), ...form },
     prompts: { first: "> ", more: "… " },
     json: Boolean(options.json),
     verbose: Boolean(options.verbose),

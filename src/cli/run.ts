@@ -13,6 +13,7 @@ import {
 } from "./command-options.ts";
 import { modelHelp } from "./default-model.ts";
 import { exitCodes, UsageError } from "./failure.ts";
+import { addFormOptions, type FormFlags, formOptions, tellForm } from "./form-options.ts";
 import { interruptible } from "./interrupt.ts";
 import { loadAloud } from "./load-aloud.ts";
 import { readStdin } from "./stdin.ts";
@@ -21,7 +22,7 @@ import { askOn } from "./tool-approval.ts";
 import { addToolOptions, openTools, type ToolFlags } from "./tool-options.ts";
 import { TypedLine } from "./typed-line.ts";
 
-interface RunOptions extends AnswerOptions, ToolFlags {
+interface RunOptions extends AnswerOptions, FormFlags, ToolFlags {
   readonly system?: string;
   /** false: nothing of it is kept, not even which model it was. */
   readonly history?: boolean;
@@ -39,7 +40,7 @@ export function addRunCommand(program: Command, terminal: Terminal): void {
     .argument("[prompt...]", "words of the prompt")
     .option("-s, --system <text>", "instructions that stand before the prompt");
   addOutputOptions(command, "every event as a JSON line");
-  addToolOptions(addGenerateOptions(addLoadOptions(command)));
+  addToolOptions(addFormOptions(addGenerateOptions(addLoadOptions(command))));
   command.action(async (model: string, words: string[], options: RunOptions) => {
     applyOutputOptions(terminal, options);
     process.exitCode = await answerOnce(model, await joinedPrompt(words), options, terminal);
@@ -56,6 +57,8 @@ export async function answerOnce(
   if (prompt.trim() === "") throw new UsageError("The prompt is empty.");
   const messages: Message[] = [{ role: "user", content: prompt }];
   if (options.system !== undefined) messages.unshift({ role: "system", content: options.system });
+  const form = formOptions(options);
+  let isOfForm = true;
   await interruptible(async (signal) => {
     const load = { ...loadOptions(options), verbose: options.verbose, keep: options.history, signal };
     await using tools = await openTools(options, terminal, { keep: options.history !== false });
@@ -63,10 +66,11 @@ export async function answerOnce(
     using source = tools && process.stdin.isTTY ? new TypedLine() : undefined;
     if (tools && source)
       tools.approvals.ask = askOn(source, terminal, () => process.kill(process.pid, "SIGINT"));
-    const generate = { ...generateOptions(options), ...tools?.use(), signal };
-    await showAnswer(model.chat(messages, generate), terminal, options);
+    const generate = { ...generateOptions(options), ...form, ...tools?.use(), signal };
+    const result = await showAnswer(model.chat(messages, generate), terminal, options);
+    isOfForm = tellForm(result, terminal);
   });
-  return exitCodes.ok;
+  return isOfForm ? exitCodes.ok : exitCodes.error;
 }
 
 /** Words given, then what stands in the pipe: text or "-" for it alone. */

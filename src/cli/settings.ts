@@ -4,7 +4,7 @@
  */
 import type { GenerateOptions, ToolUse } from "../index.ts";
 
-export type Field = Exclude<keyof GenerateOptions, "signal" | keyof ToolUse>;
+export type Field = Exclude<keyof GenerateOptions, "signal" | "schema" | "grammar" | keyof ToolUse>;
 
 export interface Setting {
   readonly field: Field;

@@ -1,5 +1,5 @@
 /**
- * Fuzzes the parsers of model files and of what models say.
+ * Fuzzes the parsers of model files, of what models say, and of the schemas that it is held to.
  *
  * Usage: npm run fuzz -- [SECONDS] [TARGET]       SECONDS for each parser, default 60
  *        npm run fuzz -- --input FILE TARGET      tries one input again
@@ -10,9 +10,11 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { constraintTargets } from "./constraint-targets.ts";
 import { type Finding, fuzz, type Target, wrongWith } from "./fuzzer.ts";
-import { targets } from "./targets.ts";
+import { targets as modelTargets } from "./targets.ts";
 
+const targets = [...modelTargets, ...constraintTargets];
 const words = process.argv.slice(2);
 const found = fileURLToPath(new URL("../../build/fuzz/", import.meta.url));
 
@@ -22,7 +24,7 @@ process.exitCode =
 function fuzzAll(seconds: string, only: string | undefined): number {
   if (!(Number(seconds) > 0)) return usage(`${seconds} is no number of seconds`);
   for (const target of only === undefined ? targets : chosen(only)) {
-    const counts = (url: string) => /\/src\/(model|chat)\//.test(url);
+    const counts = (url: string) => /\/src\/(model|chat|constraint)\//.test(url);
     const { runs, corpus, blocks, finding } = fuzz(target, { seconds: Number(seconds), counts });
     console.log(`${target.name}: ${runs} runs, ${blocks} blocks of code, ${corpus} inputs kept`);
     if (finding) return tell(target, finding);
