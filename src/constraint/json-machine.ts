@@ -16,6 +16,8 @@ export interface EngineState {
   /** A string so far, and the bytes that its last character lacks; -1: it is no UTF-8. */
   readonly bytes?: readonly number[];
   readonly stringPending?: number;
+  /** The first half of a character that was written as two escapes. */
+  readonly highSurrogate?: number;
 }
 
 type EngineFrame =
@@ -45,6 +47,8 @@ export type JsonMachine = ByteMachine<EngineState>;
 const longestToken = 256;
 
 const comma = 0x2c;
+/** DEL, a character like any other to JSON. */
+const unnamed = 0x7f;
 
 /**
  * The engine's own machine, but that a comma is followed by something (the engine lets `[1,]` pass), that numbers end,
@@ -56,6 +60,9 @@ export function jsonMachine(schema: JsonSchema): JsonMachine {
   checkSchemaSize(schema);
   refuseSlowPatterns(schema);
   const machine = compiled(schema);
+  // Names of fields are strings of any kind where one may hold a character that no schema names.
+  const isFreeName = ({ mode, stringPending = 0, highSurrogate }: EngineState) =>
+    mode === "key-string" && stringPending === 0 && highSurrogate === undefined;
   const alive = (state: EngineState) => (machine.viable(state) ? state : undefined);
   return {
     start: machine.initial,
@@ -70,7 +77,10 @@ export function jsonMachine(schema: JsonSchema): JsonMachine {
     },
     isWhole: (state) => machine.accepting(state),
     isDone: (state) => state.mode === "done",
-    stringRoom: (state) => machine.stringCapacity(state),
+    stringRoom(state) {
+      if (!isFreeName(state)) return machine.stringCapacity(state);
+      return machine.viable(machine.transition(state, unnamed)) ? Number.POSITIVE_INFINITY : undefined;
+    },
     key: (state) => machine.maskKey(state),
   };
 }

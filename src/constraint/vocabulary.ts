@@ -1,5 +1,6 @@
 /** A tokenizer's tokens as byte strings, in a tree: what a machine over bytes says becomes a mask over tokens. */
-import { maskWords } from "./constraint.ts";
+import { isUtf8 } from "node:buffer";
+import { allow, maskWords } from "./constraint.ts";
 
 export interface VocabularySource {
   /** Logits the model has; ids beyond the tokenizer's own are never allowed. */
@@ -102,65 +103,47 @@ function canonical({
 function plainTokens(all: readonly (Uint8Array | undefined)[]): PlainTokens {
   const mask = new Uint32Array(maskWords(all.length));
   const characters = new Uint8Array(all.length);
-  const decoder = new TextDecoder("utf-8", { fatal: true });
   let longest = 0;
   for (const [token, bytes] of all.entries()) {
-    if (!bytes || bytes.some((byte) => byte < 0x20 || byte === 0x22 || byte === 0x27 || byte === 0x5c))
-      continue;
-    try {
-      const count = [...decoder.decode(bytes)].length;
-      if (count > 255) continue;
-      characters[token] = count;
-      longest = Math.max(longest, count);
-      mask[token >>> 5] = (mask[token >>> 5] ?? 0) | (1 << (token & 31));
-    } catch {
-      // a part of a character
-    }
+    if (!bytes || !isPlain(bytes)) continue;
+    const count = bytes.reduce((sum, byte) => sum + ((byte & 0xc0) === 0x80 ? 0 : 1), 0);
+    if (count > 255) continue;
+    characters[token] = count;
+    longest = Math.max(longest, count);
+    allow(mask, token);
   }
   return { mask, characters, longest };
 }
 
-interface Node {
-  token: number;
-  readonly children: Map<number, Node>;
+function isPlain(bytes: Uint8Array): boolean {
+  for (const byte of bytes) if (byte < 0x20 || byte === 0x22 || byte === 0x27 || byte === 0x5c) return false;
+  return isUtf8(bytes);
 }
 
 function tree(all: readonly (Uint8Array | undefined)[], wanted: (token: number) => boolean): TokenTree {
-  const top: Node = { token: -1, children: new Map() };
+  const most = all.reduce((sum, bytes, token) => sum + (bytes && wanted(token) ? bytes.length : 0), 1);
+  const flat: TokenTree = {
+    byte: new Uint8Array(most),
+    child: new Int32Array(most).fill(-1),
+    sibling: new Int32Array(most).fill(-1),
+    token: new Int32Array(most).fill(-1),
+  };
   let count = 1;
   for (const [token, bytes] of all.entries()) {
     if (!bytes || !wanted(token)) continue;
-    let node = top;
+    let node = root;
     for (const byte of bytes) {
-      let child = node.children.get(byte);
-      if (!child) {
-        child = { token: -1, children: new Map() };
-        node.children.set(byte, child);
-        count++;
+      let child = flat.child[node] as number;
+      while (child >= 0 && flat.byte[child] !== byte) child = flat.sibling[child] as number;
+      if (child < 0) {
+        child = count++;
+        flat.byte[child] = byte;
+        flat.sibling[child] = flat.child[node] as number;
+        flat.child[node] = child;
       }
       node = child;
     }
-    node.token = token;
-  }
-  const flat: TokenTree = {
-    byte: new Uint8Array(count),
-    child: new Int32Array(count).fill(-1),
-    sibling: new Int32Array(count).fill(-1),
-    token: new Int32Array(count).fill(-1),
-  };
-  const pending: [Node, number][] = [[top, root]];
-  let next = 1;
-  for (let entry = pending.pop(); entry; entry = pending.pop()) {
-    const [node, place] = entry;
-    flat.token[place] = node.token;
-    let before = -1;
-    for (const [byte, child] of node.children) {
-      flat.byte[next] = byte;
-      if (before < 0) flat.child[place] = next;
-      else flat.sibling[before] = next;
-      before = next;
-      pending.push([child, next++]);
-    }
+    flat.token[node] = token;
   }
   return flat;
 }
