@@ -47,6 +47,7 @@ export type JsonMachine = ByteMachine<EngineState>;
 const longestToken = 256;
 
 const comma = 0x2c;
+const letterU = 0x75;
 /** DEL, a character like any other to JSON. */
 const unnamed = 0x7f;
 
@@ -63,12 +64,19 @@ export function jsonMachine(schema: JsonSchema): JsonMachine {
   // Names of fields are strings of any kind where one may hold a character that no schema names.
   const isFreeName = ({ mode, stringPending = 0, highSurrogate }: EngineState) =>
     mode === "key-string" && stringPending === 0 && highSurrogate === undefined;
+  // The digits of \u would be free, and most of them would end nowhere.
+  const isOfFew = (state: EngineState) =>
+    state.mode === "escape" &&
+    state.highSurrogate === undefined &&
+    machine.stringCapacity({ ...state, mode: "string" }) === undefined;
   const alive = (state: EngineState) => (machine.viable(state) ? state : undefined);
   return {
     start: machine.initial,
     next(state, byte) {
       if (byte === 0x7d && state.mode === "object-key" && !isEmpty(state.stack.at(-1))) return undefined;
       if (byte === 0x5d && state.mode === "array-value" && !isEmpty(state.stack.at(-1))) return undefined;
+      if (byte === letterU && isOfFew(state)) return undefined;
+      if (state.mode.endsWith("unicode") && !isHalfInPlace(state, byte)) return undefined;
       const next = alive(machine.transition(state, byte));
       if (next?.mode === "number" && !canBecomeNumber(next.schema, next.text ?? "")) return undefined;
       if (!isText(state, byte, next)) return undefined;
@@ -83,6 +91,13 @@ export function jsonMachine(schema: JsonSchema): JsonMachine {
     },
     key: (state) => machine.maskKey(state),
   };
+}
+
+/** Of two escapes that are one character the second follows the first, and stands nowhere else: its digits begin so. */
+function isHalfInPlace({ text = "", highSurrogate }: EngineState, byte: number): boolean {
+  const digits = text + String.fromCharCode(byte);
+  if (digits.length === 1) return highSurrogate === undefined || /d/i.test(digits);
+  return digits.length > 2 || /d[c-f]/i.test(digits) === (highSurrogate !== undefined);
 }
 
 /** The second bytes that the first ones of RFC 3629 restrict: no long forms, no surrogates, nothing above U+10FFFF. */

@@ -18,6 +18,7 @@ export interface PythonState {
 
 const quotes: readonly number[] = [0x22, 0x27];
 const backslash = 0x5c;
+const apostrophe = 0x27;
 const space = 0x20;
 
 /** Behind a backslash: what JSON writes for it. */
@@ -59,7 +60,10 @@ export function nextOfLiteral(
     return feed(character, { quote, ...(escaped > 1 && { escaped: escaped - 1 }) });
   }
   if (byte === quote) return feed('"');
-  if (byte === backslash) return { json, quote, escaped: "open" };
+  if (byte === backslash) {
+    const mayFollow = machine.next(json, backslash) ?? machine.next(json, apostrophe);
+    return mayFollow && { json, quote, escaped: "open" };
+  }
   if (byte === 0x22) return feed('\\"', { quote });
   if (byte < 0x20) return undefined;
   const next = machine.next(json, byte);

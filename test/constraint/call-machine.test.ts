@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { callsEnd } from "../../src/chat/call-splitter.ts";
 import { isMalformed, parseCall, StatementSplitter } from "../../src/chat/python-calls.ts";
+import { walk } from "../../src/constraint/byte-machine.ts";
 import { callMachine } from "../../src/constraint/call-machine.ts";
 import { checkOf } from "../../src/constraint/json-schema.ts";
 import { accepts, numbers, wander } from "./made.ts";
@@ -74,6 +75,7 @@ test.each([
   'get_weather(city="Oslo",unit="kelvin")',
   'get_weather(city="Oslo",more={"b": 1})',
   "get_weather(city=None)",
+  'get_weather(city="x",unit="celsi\\x75s")',
   'get_weather(city="a\nb")',
   'get_weather(city="\\x4")',
   'get_weather(city="\\U0001F600")',
@@ -86,6 +88,13 @@ test.each([
   "",
 ])("%j is none", (call) => {
   expect(accepts(machine, fenced(call))).toBe(false);
+});
+
+test("in a string of a few no escape begins that cannot end", () => {
+  const state = walk(machine, machine.start, 'get_weather(unit="celsi');
+  expect(state && machine.next(state, 0x5c)).toBeUndefined();
+  const quoted = walk(machine, machine.start, 'get_weather(unit="fahr');
+  expect(quoted && machine.next(quoted, 0x5c)).toBeDefined();
 });
 
 test("several calls stand a line each, and as many as asked", () => {

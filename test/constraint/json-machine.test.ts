@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { walk } from "../../src/constraint/byte-machine.ts";
 import { jsonAnswer, jsonMachine } from "../../src/constraint/json-machine.ts";
 import { checkOf, jsonSchemaOf } from "../../src/constraint/json-schema.ts";
 import { accepts, numbers, wander } from "./made.ts";
@@ -62,6 +63,18 @@ test("a string is UTF-8 at every byte", () => {
   expect(dead(0xc3, 0xa9, 0xf0, 0x9f, 0x98, 0x80)).toBe(false);
   const bad = [[0x80], [0xc3, 0x61], [0xe0, 0x80], [0xed, 0xa0], [0xf0, 0x80], [0xf4, 0x90], [0xff], [0xc0]];
   for (const bytes of bad) expect([bytes, dead(...bytes)]).toEqual([bytes, true]);
+});
+
+test.each([
+  ["\\ud83d\\ude00", true],
+  ["\\ud83d", true],
+  ["\\ud83d\\u0", false],
+  ["\\ud83d\\ud8", false],
+  ["\\ude", false],
+  ["\\ud7ff", true],
+])("halves of characters stand together: %s can go on: %j", (text, possible) => {
+  const machine = jsonMachine({ type: "string" });
+  expect(walk(machine, machine.start, `"${text}`) !== undefined).toBe(possible);
 });
 
 test("an object is done with its last brace, a number only with what follows it", () => {
