@@ -110,7 +110,7 @@ const seconds = new Map<number, readonly [number, number]>([
 
 /** Whether the bytes of a string are UTF-8 so far. */
 function isText({ bytes = [], stringPending = 0 }: EngineState, byte: number, next?: EngineState): boolean {
-  if (next?.stringPending === -1) return false;
+  if (next?.stringPending === -1 || (stringPending > 0 && (byte & 0xc0) !== 0x80)) return false;
   const [least, most] = (stringPending > 1 && seconds.get(bytes.at(-1) ?? 0)) || [0, 0xff];
   return byte >= least && byte <= most;
 }
