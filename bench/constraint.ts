@@ -11,7 +11,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { median } from "../src/bench/statistics.ts";
-import { callsEnd, callsStart } from "../src/chat/call-splitter.ts";
+import { callsEnd, callsStart } from "../src/chat/python-calls.ts";
 import { callText } from "../src/chat/call-text.ts";
 import { maskWords } from "../src/constraint/constraint.ts";
 import { Engines } from "../src/constraint/engines.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { callsEnd, callsStart } from "../../src/chat/call-splitter.ts";
+import { callsEnd, callsStart } from "../../src/chat/python-calls.ts";
 import { afterThought } from "../../src/constraint/after-thought.ts";
 import { ByteConstraint, MaskCache, startOf } from "../../src/constraint/byte-constraint.ts";
 import type { AnyMachine } from "../../src/constraint/byte-machine.ts";
