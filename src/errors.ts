@@ -237,7 +237,10 @@ export class ConstraintError extends MiniCpmError {
     readonly reason: string,
     options?: ErrorOptions,
   ) {
-    super(`The answer cannot be held to the ${what}: ${reason}. Change the ${what}, or leave it out.`, options);
+    super(
+      `The answer cannot be held to the ${what}: ${reason}. Change the ${what}, or leave it out.`,
+      options,
+    );
   }
 }
 

@@ -16,8 +16,8 @@ import {
 import { defaultModelHelp, modelHelp } from "./default-model.ts";
 import { withDocuments } from "./documents.ts";
 import { exitCodes, UsageError } from "./failure.ts";
-import { addFormOptions, type FormFlags, formOptions } from "./form-options.ts";
 import { cacheFolder, lastChatFolder } from "./folders.ts";
+import { addFormOptions, type FormFlags, formOptions } from "./form-options.ts";
 import { History, historyPath } from "./history.ts";
 import { LineEditor } from "./line-editor.ts";
 import { type LineSource, PipedLines } from "./line-source.ts";

@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
-import { callsEnd } from "../../src/chat/python-calls.ts";
 import { isMalformed } from "../../src/chat/call-format.ts";
-import { parseCall, StatementSplitter } from "../../src/chat/python-calls.ts";
+import { callsEnd, parseCall, StatementSplitter } from "../../src/chat/python-calls.ts";
 import { walk } from "../../src/constraint/byte-machine.ts";
 import { callMachine } from "../../src/constraint/call-machine.ts";
 import { checkOf } from "../../src/constraint/json-schema.ts";

@@ -1,7 +1,7 @@
 /** Schemas and tools as anyone may have made them, and texts that models may write under them. */
-import { callsEnd } from "../../src/chat/python-calls.ts";
+
 import { isMalformed } from "../../src/chat/call-format.ts";
-import { parseCall, StatementSplitter } from "../../src/chat/python-calls.ts";
+import { callsEnd, parseCall, StatementSplitter } from "../../src/chat/python-calls.ts";
 import type { AnyMachine } from "../../src/constraint/byte-machine.ts";
 import { callMachine } from "../../src/constraint/call-machine.ts";
 import { jsonAnswer } from "../../src/constraint/json-machine.ts";
