@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { ConstraintError } from "../errors.ts";
 
-const workerPath = fileURLToPath(new URL("../../dist/vendor/check-grammar.cjs", import.meta.url));
+const workerPath = fileURLToPath(new URL("../../dist/engines/check-grammar.cjs", import.meta.url));
 
 /** Milliseconds; the engine reads a grammar of everyday size in a fraction of a second. */
 const mostTime = 5_000;

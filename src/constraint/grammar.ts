@@ -1,4 +1,4 @@
-/** Grammars as EBNF, regular expressions and tags: the engine is @mlc-ai/web-xgrammar (vendor/README.md). */
+/** Grammars as EBNF, regular expressions and tags: the engine is @mlc-ai/web-xgrammar (engines/README.md). */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { compileFunction } from "node:vm";
@@ -199,7 +199,7 @@ let loaded: Engine | undefined;
 /** The engine with a console of its own, for it prints. */
 function engine(): Engine {
   if (loaded) return loaded;
-  const path = fileURLToPath(new URL("../../dist/vendor/xgrammar.cjs", import.meta.url));
+  const path = fileURLToPath(new URL("../../dist/engines/xgrammar.cjs", import.meta.url));
   const module = { exports: {} as Engine };
   const silent = { log() {}, warn() {}, error() {} };
   const parameters = ["exports", "module", "require", "__filename", "console", "importModule"];

@@ -1,4 +1,4 @@
-/** The texts that are JSON of a schema: the engine of @huggingface/transformers-structured-output (vendor/README.md). */
+/** The texts that are JSON of a schema: the engine of @huggingface/transformers-structured-output (engines/README.md). */
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { ConstraintError } from "../errors.ts";
@@ -39,7 +39,7 @@ interface Engine {
 }
 
 const require = createRequire(import.meta.url);
-const enginePath = fileURLToPath(new URL("../../dist/vendor/json-schema.cjs", import.meta.url));
+const enginePath = fileURLToPath(new URL("../../dist/engines/json-schema.cjs", import.meta.url));
 
 export type JsonMachine = ByteMachine<EngineState>;
 

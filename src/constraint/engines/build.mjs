@@ -1,13 +1,13 @@
-// Puts the engines of src/constraint into dist/vendor/. Usage: node vendor/build.mjs
+// Puts the engines of src/constraint into dist/engines/. Usage: node src/constraint/engines/build.mjs
 import { copyFileSync, mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
+const root = fileURLToPath(new URL("../../..", import.meta.url));
 const packages = join(root, "node_modules");
-const target = join(root, "dist", "vendor");
+const target = join(root, "dist", "engines");
 mkdirSync(target, { recursive: true });
 
 const structured = join(packages, "@huggingface", "transformers-structured-output");
@@ -27,4 +27,4 @@ copyFileSync(
   join(dirname(require.resolve("@mlc-ai/web-xgrammar")), "index.js"),
   join(target, "xgrammar.cjs"),
 );
-copyFileSync(join(root, "vendor", "check-grammar.cjs"), join(target, "check-grammar.cjs"));
+copyFileSync(join(root, "src/constraint/engines/check-grammar.cjs"), join(target, "check-grammar.cjs"));
