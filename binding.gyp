@@ -52,6 +52,21 @@
       'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mbmi2'],
     },
     {
+      'target_name': 'cpu_avxvnni',
+      'type': 'static_library',
+      'sources': ['<@(cpu_kernels)'],
+      'defines': ['ISA=avxvnni', 'AVXVNNI'],
+      'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mbmi2'],
+    },
+    # For tests and benches: the same in the encoding of processors that have AVX-512 and no AVX-VNNI.
+    {
+      'target_name': 'cpu_avxvnni_evex',
+      'type': 'static_library',
+      'sources': ['<@(cpu_kernels)'],
+      'defines': ['ISA=avxvnni_evex', 'AVXVNNI', 'AVXVNNI_EVEX'],
+      'cflags_cc': ['-mavx2', '-mfma', '-mf16c', '-mbmi2'],
+    },
+    {
       'target_name': 'cpu_avx512',
       'type': 'static_library',
       'sources': ['<@(cpu_kernels)'],
@@ -75,8 +90,8 @@
         'kernels/cpu/workers.cpp',
         '<!@(node -p "[\'kernels\', \'kernels/reference\', \'native/backend\', \'native/engine\', \'native/model\', \'native/os\', \'native/weights\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\')).map(f => d + \'/\' + f)).join(\' \')")',
       ],
-      'dependencies': ['cpu_baseline', 'cpu_avx2', 'cpu_avx512'],
-      'export_dependent_settings': ['cpu_baseline', 'cpu_avx2', 'cpu_avx512'],
+      'dependencies': ['cpu_baseline', 'cpu_avx2', 'cpu_avxvnni', 'cpu_avx512'],
+      'export_dependent_settings': ['cpu_baseline', 'cpu_avx2', 'cpu_avxvnni', 'cpu_avx512'],
     },
     {
       'target_name': 'minicpm',
@@ -93,7 +108,7 @@
     {
       'target_name': 'native_test',
       'type': 'executable',
-      'dependencies': ['core'],
+      'dependencies': ['core', 'cpu_avxvnni_evex'],
       'sources': [
         '<!@(node -p "[\'test/kernels\', \'test/native\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\')).map(f => d + \'/\' + f)).join(\' \')")',
       ],
@@ -101,7 +116,7 @@
     {
       'target_name': 'native_bench',
       'type': 'executable',
-      'dependencies': ['core'],
+      'dependencies': ['core', 'cpu_avxvnni_evex'],
       'sources': [
         '<!@(node -p "require(\'fs\').readdirSync(\'bench/kernels\').filter(f => f.endsWith(\'.cpp\')).map(f => \'bench/kernels/\' + f).join(\' \')")',
       ],

@@ -5,6 +5,7 @@
 
 #include "kernels/half.h"
 #include "kernels/packed.h"
+#include "kernels/w4_scale.h"
 
 namespace minicpm {
 
@@ -37,27 +38,42 @@ double mean_above(const float* x, int64_t count, double least) {
   return above > 0 ? sum / static_cast<double>(above) : 0;
 }
 
-float scale_of(DType format, const float* x, int64_t count) {
-  if (format == DType::w2) {
-    const double mean = mean_above(x, count, -1);
-    return static_cast<float>(mean_above(x, count, 0.7 * mean));
-  }
+float largest_of(const float* x, int64_t count) {
   float largest = 0;
   for (int64_t i = 0; i < count; i++) {
     largest = std::fabs(x[i]) > std::fabs(largest) ? x[i] : largest;
   }
-  return format == DType::w4 ? largest / -8 : std::fabs(largest) / 127;
+  return largest;
 }
 
-/// The scale as it is stored.
+/// As it is stored; `scale` is finite.
+uint16_t rounded_scale(float scale) {
+  const uint16_t half = f32_to_f16(scale);
+  const auto magnitude = static_cast<uint16_t>(half & 0x7fff);
+  if (magnitude == 0) return 0;
+  return magnitude > kLargest ? static_cast<uint16_t>(half - magnitude + kLargest) : half;
+}
+
+uint16_t stored_w4_scale(const float* x, int64_t count) {
+  const float largest = largest_of(x, count);
+  const uint16_t plain = rounded_scale(largest / -8);
+  const float magnitude = std::fabs(largest);
+  if (plain == 0 || !(magnitude > 1e-8f && magnitude < 1e9f)) return plain;
+  const uint16_t fitted = rounded_scale(w4_scale(x, count, largest));
+  if (fitted == 0 || fitted == plain) return plain;
+  const bool better =
+      w4_error(x, count, f16_to_f32(fitted)) < w4_error(x, count, f16_to_f32(plain));
+  return better ? fitted : plain;
+}
+
 uint16_t stored_scale(DType format, const float* x, int64_t count) {
   bool finite = true;
   for (int64_t i = 0; i < count; i++) finite &= std::fabs(x[i]) <= 3.402823466e38f;
   if (!finite) return kNan;
-  const uint16_t half = f32_to_f16(scale_of(format, x, count));
-  const auto magnitude = static_cast<uint16_t>(half & 0x7fff);
-  if (magnitude == 0) return 0;
-  return magnitude > kLargest ? static_cast<uint16_t>(half - magnitude + kLargest) : half;
+  if (format == DType::w4) return stored_w4_scale(x, count);
+  if (format == DType::w8) return rounded_scale(std::fabs(largest_of(x, count)) / 127);
+  const double mean = mean_above(x, count, -1);
+  return rounded_scale(static_cast<float>(mean_above(x, count, 0.7 * mean)));
 }
 
 /// q of `count` numbers, in place.

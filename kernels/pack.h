@@ -8,7 +8,9 @@ namespace minicpm {
 /// y = x in packed tiles (kernels/packed.h), each group of a row for itself:
 ///
 ///   w8  scale = max |x| / 127
-///   w4  scale = m / -8, m the number of the largest magnitude (the first of equals): 16 levels
+///   w4  scale = the one of kernels/w4_scale.h, or m / -8, m the number of the largest magnitude
+///   (the
+///       first of equals), where its weighted error is no larger: 16 levels
 ///   w2  scale = mean |x| over those with |x| > 0.7 mean |x|: exact for weights that are ternary
 ///   q   = x / scale, rounded to nearest (ties to even) and clamped
 ///

@@ -10,6 +10,10 @@
 #include "native/backend/buffer.h"
 #include "native/os/os.h"
 
+namespace minicpm::avxvnni_evex {
+extern const CpuKernels kernels;
+}
+
 namespace minicpm::bench {
 
 namespace {
@@ -77,6 +81,7 @@ std::vector<const CpuKernels*> kernel_sets() {
   for (const CpuKernels* set : cpu_kernel_sets()) {
     if (set->supported()) sets.push_back(set);
   }
+  if (avxvnni_evex::kernels.supported()) sets.push_back(&avxvnni_evex::kernels);
   return sets;
 }
 

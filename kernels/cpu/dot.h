@@ -21,6 +21,8 @@ constexpr int kSteps = kPackedColumns / kPackedStep;
 
 #if defined(__AVX512F__)
 #include "kernels/cpu/dot_avx512.h"
+#elif defined(AVXVNNI)
+#include "kernels/cpu/dot_avxvnni.h"
 #elif defined(__AVX2__)
 #include "kernels/cpu/dot_avx2.h"
 #else

@@ -85,6 +85,22 @@ __attribute__((target("avx512f,avx512vnni"))) void int8_zmm() {
                                _mm_cvtsi128_si64(_mm512_castsi512_si128(r11)));
 }
 
+#define MINICPM_DPBUSD_YMM(name)                                                            \
+  __attribute__((target("avx2"))) void name() {                                             \
+    const __m256i x = _mm256_setzero_si256();                                               \
+    __m256i r0 = x, r1 = x, r2 = x, r3 = x, r4 = x, r5 = x, r6 = x, r7 = x, r8 = x, r9 = x, \
+            r10 = x, r11 = x;                                                               \
+    for (int64_t i = 0; i < kFmaSteps; i++) {                                               \
+      MINICPM_CHAINS(MINICPM_STEP)                                                          \
+    }                                                                                       \
+  }
+#define MINICPM_STEP(i) asm volatile("%{vex%} vpdpbusd %1, %1, %0" : "+x"(r##i) : "x"(x));
+MINICPM_DPBUSD_YMM(int8_vex_ymm)
+#undef MINICPM_STEP
+#define MINICPM_STEP(i) asm volatile("%{evex%} vpdpbusd %1, %1, %0" : "+x"(r##i) : "x"(x));
+MINICPM_DPBUSD_YMM(int8_evex_ymm)
+#undef MINICPM_STEP
+
 __attribute__((target("avx2"))) void int8_ymm() {
   const __m256i x = _mm256_setzero_si256();
 #define MINICPM_STEP(i)                                                                        \
@@ -154,13 +170,15 @@ double read_bandwidth(std::span<std::byte> memory, Workers& workers) {
 double fma_peak(const CpuKernels& set, Workers& workers) {
   const std::string_view isa = set.isa;
   if (isa == "avx512") return peak_of(fma_zmm, 16, workers);
-  if (isa == "avx2") return peak_of(fma_ymm, 8, workers);
+  if (isa.starts_with("avx")) return peak_of(fma_ymm, 8, workers);
   return peak_of(multiply_add_xmm, 4, workers);
 }
 
 double int8_peak(const CpuKernels& set, Workers& workers) {
   const std::string_view isa = set.isa;
   if (isa == "avx512") return peak_of(int8_zmm, 64, workers);
+  if (isa == "avxvnni") return peak_of(int8_vex_ymm, 32, workers);
+  if (isa == "avxvnni_evex") return peak_of(int8_evex_ymm, 32, workers);
   if (isa == "avx2") return peak_of(int8_ymm, 32, workers);
   return peak_of(int16_xmm, 8, workers);
 }

@@ -27,8 +27,8 @@ double read_bandwidth(std::span<std::byte> memory, Workers& workers);
 double fma_peak(const CpuKernels& set, Workers& workers);
 
 /// Multiplications and additions a second of int8 products by the set's fastest sequence: vpdpbusd
-/// in 512 bits; vpmaddubsw and vpaddw in 256; pmaddwd and paddd in 128 (of int16: the baseline has
-/// nothing for bytes).
+/// in 512 or 256 bits; vpmaddubsw and vpaddw in 256; pmaddwd and paddd in 128 (of int16: the
+/// baseline has nothing for bytes).
 double int8_peak(const CpuKernels& set, Workers& workers);
 
 }  // namespace minicpm

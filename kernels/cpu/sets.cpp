@@ -9,6 +9,9 @@ namespace minicpm {
 namespace avx512 {
 extern const CpuKernels kernels;
 }
+namespace avxvnni {
+extern const CpuKernels kernels;
+}
 namespace avx2 {
 extern const CpuKernels kernels;
 }
@@ -17,7 +20,8 @@ extern const CpuKernels kernels;
 }
 
 std::span<const CpuKernels* const> cpu_kernel_sets() {
-  static const CpuKernels* const sets[] = {&avx512::kernels, &avx2::kernels, &baseline::kernels};
+  static const CpuKernels* const sets[] = {&avx512::kernels, &avxvnni::kernels, &avx2::kernels,
+                                           &baseline::kernels};
   return sets;
 }
 

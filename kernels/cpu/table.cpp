@@ -1,8 +1,25 @@
 #include "kernels/cpu/table.h"
 
+#ifdef AVXVNNI
+#include <cpuid.h>
+#endif
+
 namespace minicpm::ISA {
 
 namespace {
+
+#if defined(AVXVNNI) && !defined(AVXVNNI_EVEX)
+/// CPUID leaf 7.1, EAX bit 4.
+bool has_avxvnni() {
+  unsigned a, b, c, d;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || a < 1) return false;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1) != 0;
+}
+#elif defined(AVXVNNI)
+bool has_avxvnni() {
+  return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+}
+#endif
 
 bool supported() {
 #if defined(__AVX512F__)
@@ -11,6 +28,9 @@ bool supported() {
          __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("fma") &&
          __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
 #elif defined(__AVX2__)
+#ifdef AVXVNNI
+  if (!has_avxvnni()) return false;
+#endif
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
          __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
 #else
@@ -20,6 +40,10 @@ bool supported() {
 
 #if defined(__AVX512F__)
 constexpr const char* kName = "avx512";
+#elif defined(AVXVNNI_EVEX)
+constexpr const char* kName = "avxvnni_evex";
+#elif defined(AVXVNNI)
+constexpr const char* kName = "avxvnni";
 #elif defined(__AVX2__)
 constexpr const char* kName = "avx2";
 #else

@@ -19,7 +19,7 @@
 namespace minicpm {
 
 struct CpuKernels {
-  const char* isa;  // "baseline", "avx2", "avx512"
+  const char* isa;  // "baseline", "avx2", "avxvnni", "avx512"
   bool (*supported)();
 
   void (*embed)(const Embed&, Workers&);

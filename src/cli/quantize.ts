@@ -31,7 +31,7 @@ export function addQuantizeCommand(program: Command, terminal: Terminal): void {
         "every command takes as a MODEL. Its weights are mapped as they are: the answers are those of --pack with the " +
         "same format and group.",
     )
-    .argument("<model>", "a folder with safetensors, or a name of one as for the other commands")
+    .argument("<model>", "a folder or .gguf file, or a name of one as for the other commands")
     .argument("<out>", "the folder to write; it must not be there yet")
     .addOption(new Option("--format <format>", "bits of a weight").choices(packFormats).default("w4"))
     .addOption(

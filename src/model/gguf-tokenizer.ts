@@ -5,6 +5,9 @@ import type { GgufValue } from "./gguf-cursor.ts";
 import { Fields } from "./json-fields.ts";
 import { byteLevel, gpt2Words, isolate } from "./pre-tokenizer.ts";
 
+/** What else a tokenizer.json says about an added token. */
+const plainToken = { lstrip: false, rstrip: false, single_word: false, normalized: false };
+
 /** A token that is matched in text as it is, but shown. */
 const userDefinedToken = 4;
 
@@ -76,7 +79,7 @@ function addedTokens(fields: Fields, tokens: readonly string[]): object[] {
   return tokens.flatMap((content, id) => {
     const type: unknown = types[id];
     if (content === "" || (type !== controlToken && type !== userDefinedToken)) return [];
-    return [{ id, content, special: type === controlToken }];
+    return [{ id, content, special: type === controlToken, ...plainToken }];
   });
 }
 

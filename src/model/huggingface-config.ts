@@ -174,12 +174,14 @@ function readRopeScaling(fields: Fields, rope: Fields, numbers: RopeNumbers): Ro
   if (type === "yarn") return readYarn(fields.file, rope, numbers);
   if (type !== "longrope") throw unsupportedRope(fields.file, type);
   const original = "original_max_position_embeddings";
+  const magnitude = "attention_factor";
   return {
     longRope: longRope(
       rope.numbers("short_factor", headDim / 2, limits.ropeFactor),
       rope.numbers("long_factor", headDim / 2, limits.ropeFactor),
       (rope.has(original) ? rope : fields).integer(original, limits.context),
       maxContext,
+      rope.has(magnitude) ? rope.number(magnitude, limits.scale) : undefined,
     ),
     maxContext,
   };

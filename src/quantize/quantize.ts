@@ -8,6 +8,7 @@ import type { OpenedCheckpoint } from "../model/opened-model.ts";
 import { checkPackable } from "../model/packed-model.ts";
 import { addon, type Packing } from "../native/binding.ts";
 import { publicError, withPublicErrors } from "../native/error-table.ts";
+import { ggufTexts, writeTexts } from "./gguf-texts.ts";
 import { packedFileBytes, type WriteProgress, writePackedFile } from "./packed-file.ts";
 import { unfinishedFolder } from "./unfinished-folder.ts";
 
@@ -42,11 +43,12 @@ const textFiles = [
 ];
 
 /**
- * Rounds the weights of a Hugging Face folder to nearest (head and embedding to w8) and writes them as a folder that
- * `loadModel` maps. It appears whole or not at all; memory stays at some tens of MiB beside the mapped source.
+ * Rounds the weights of a Hugging Face folder or GGUF file to nearest (head and embedding to w8) and writes them as a
+ * folder that `loadModel` maps. It appears whole or not at all; memory stays at some tens of MiB beside the mapped source.
  *
  * @param reference as for `openModel`; a folder without a tokenizer will do
- * @throws ModelNotFoundError, CheckpointError; UnsupportedError for a GGUF, a packed model, or rows that cannot be packed
+ * @throws ModelNotFoundError, CheckpointError; UnsupportedError for a packed model, rows that cannot be packed, or a GGUF
+ *   whose vocabulary we do not have
  * @throws OptionError where `out` is there already, StorageError where the disk is full or not to be written
  * @throws AbortError when `signal` fires; what was written is removed.
  */
@@ -57,6 +59,7 @@ export async function quantize(
 ): Promise<Quantized> {
   const checkpoint = openCheckpoint(reference);
   refuseUnpackable(checkpoint, { format, group });
+  const texts = checkpoint.format === "gguf" ? ggufTexts(checkpoint) : undefined;
   const path = resolve(out);
   if (existsSync(path)) refuseTaken(path, force);
   const total = packedFileBytes(checkpoint, { format, group });
@@ -73,7 +76,8 @@ export async function quantize(
         if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason });
         onProgress(progress);
       }
-      copyTexts(checkpoint.path, folder.path);
+      if (texts) writeTexts(folder.path, texts);
+      else copyTexts(checkpoint.path, folder.path);
       const bytes = statSync(file).size;
       folder.finish();
       return { path, sourceBytes: checkpoint.plan.files.reduce((sum, each) => sum + each.bytes, 0), bytes };
@@ -84,13 +88,7 @@ export async function quantize(
 }
 
 function refuseUnpackable(checkpoint: OpenedCheckpoint, pack: Packing): void {
-  const { path, format, packed, plan } = checkpoint;
-  if (format === "gguf") {
-    throw new UnsupportedError(
-      `Packing a GGUF file (${path})`,
-      "Take the model's Hugging Face folder, or pack it whenever it is loaded: --pack.",
-    );
-  }
+  const { path, packed, plan } = checkpoint;
   if (packed) {
     const how = `${packed.format}, groups of ${packed.group}`;
     throw new UnsupportedError(

@@ -17,6 +17,7 @@ import { openCheckpoint } from "../../src/model/load.ts";
 import { packedMetadata, readPackedMetadata } from "../../src/model/packed-model.ts";
 import { readIndex, readSafetensors } from "../../src/model/safetensors.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
+import { configJson } from "../../src/quantize/config-json.ts";
 import type { Target } from "./fuzzer.ts";
 
 const file = "fuzz";
@@ -165,7 +166,8 @@ export const targets: readonly Target[] = [
       const source = inMemory(file, bytes);
       const parsed = readGguf(source);
       const config = parseGgufConfig(source, parsed);
-      return [config, new Tokenizer(file, ggufTokenizer(file, parsed.metadata).json)];
+      const written = parseHuggingFaceConfig(file, configJson({ config, tiedHead: true }));
+      return [config, written, new Tokenizer(file, ggufTokenizer(file, parsed.metadata).json)];
     },
   },
 ];

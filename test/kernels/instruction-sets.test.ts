@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 
 const objects = join(import.meta.dirname, "../../build/Release/obj.target");
-const sets = ["baseline", "avx2", "avx512"];
+const sets = ["baseline", "avx2", "avxvnni", "avx512"];
 
 /** Names that the set's objects define weakly: of several definitions in one program, the linker keeps any one. */
 function weakSymbols(set: string): string[] {
@@ -43,5 +43,26 @@ test.skipIf(!existsSync(join(objects, "cpu_avx512")))(
     // One broadcast of activations serves both tiles.
     const broadcasts = block?.split("\n").filter((line) => /vpbroadcastd .*\(/.test(line)) ?? [];
     expect(broadcasts.length).toBeLessThanOrEqual(48 + 48 + 12);
+  },
+);
+
+/** multiply<w4, 1, 6> of a set of 256-bit vectors: 12 sums, 2 vectors of weights and an activation in 16 registers. */
+test.skipIf(!sets.every((set) => existsSync(join(objects, `cpu_${set}`)))).each([
+  { set: "avx2", product: /^\{?vpmaddubsw/, setAside: 4 },
+  { set: "avxvnni", product: /^\{vex\} vpdpbusd/, setAside: 0 },
+])(
+  "the $set tile of six keeps its sums in registers (needs `npm run build:native`)",
+  ({ set, product, setAside }) => {
+    const object = join(objects, `cpu_${set}/kernels/cpu/linear_packed.o`);
+    const code = execFileSync("objdump", ["-dC", "--no-show-raw-insn", object], { encoding: "utf8" });
+    const tile = code
+      .split(/\n\n/)
+      .find((text) => /^\w+ <.*multiply<\(minicpm::DType\)6, 1, 6>/.test(text))
+      ?.split("\n")
+      .map((line) => line.split("\t")[1] ?? "");
+    const products = tile?.flatMap((line, index) => (product.test(line) ? [index] : [])) ?? [];
+    expect(products.length).toBeGreaterThanOrEqual(24);
+    const inner = tile?.slice(products[0], (products.at(-1) ?? 0) + 1) ?? [];
+    expect(inner.filter((line) => /\(%r[sb]p/.test(line)).length).toBeLessThanOrEqual(setAside);
   },
 );

@@ -1,5 +1,8 @@
 #include "kernels/cpu/pack.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "test/kernels/packed_arrays.h"
 #include "test/kernels/test.h"
 
@@ -41,7 +44,7 @@ TEST("packing rounds each weight to the nearest multiple of its group's scale") 
           const float step = 1.005f * std::abs(scale);  // itself rounded to 11 bits
           const float error = std::abs(found.weight(column) - weight);
           const int q = found.q(column);
-          const bool last = format == DType::w4 ? q == 7 : format == DType::w2 && q != 0;
+          const bool last = format == DType::w4 ? q == 7 || q == -8 : format == DType::w2 && q != 0;
           const bool beyond = std::abs(weight) > std::abs(found.weight(column));
           CHECK(error <= step / 2 || (last && beyond));
         }
@@ -50,15 +53,56 @@ TEST("packing rounds each weight to the nearest multiple of its group's scale") 
   }
 }
 
-TEST("packing to w4 uses all 16 levels: the largest magnitude becomes -8, whichever sign it has") {
+TEST("packing to w4 uses all 16 levels, and finds fewer that fit exactly") {
   Array x(2, 32);
   for (int i = 0; i < 32; i++) {
     x.floats()[i] = static_cast<float>(i % 8);
     x.floats()[32 + i] = static_cast<float>(-(i % 9));
   }
   PackedArray packed(DType::w4, 32, x);
-  CHECK(packed.row(0).scale(0) == -7.f / 8 && packed.row(0).q(7) == -8);
+  CHECK(packed.row(0).scale(0) == -1 && packed.row(0).q(7) == -7);
   CHECK(packed.row(1).scale(0) == 1 && packed.row(1).q(8) == -8 && packed.row(1).q(3) == -3);
+}
+
+TEST("the scales of w4 have smaller weighted errors than the largest magnitude's, never larger") {
+  Random random(4);
+  double found = 0, plain = 0;
+  for (int group : {32, 64, 128}) {
+    Array x(50, 576);
+    x.fill(random, -1, 1);
+    for (int row = 0; row < 50; row++) {  // shapes of all kinds: cubes have long tails
+      for (int column = 0; column < 576; column++) {
+        float& weight = x.floats()[row * 576 + column];
+        if (row % 3 == 1) weight = weight * weight * weight;
+        if (row % 3 == 2) weight *= 1e-4f;
+      }
+    }
+    PackedArray packed(DType::w4, group, x);
+    for (int row = 0; row < 50; row++) {
+      for (int first = 0; first < 576; first += group) {
+        const float* weights = x.floats() + row * 576 + first;
+        const int count = std::min(group, 576 - first);
+        float largest = 0;
+        double its = 0;
+        for (int i = 0; i < count; i++) {
+          if (std::abs(weights[i]) > std::abs(largest)) largest = weights[i];
+          const double error = weights[i] - packed.row(row).weight(first + i);
+          its += weights[i] * weights[i] * error * error;
+        }
+        const float scale = f16_to_f32(f32_to_f16(largest / -8));
+        double others = 0;
+        for (int i = 0; i < count; i++) {
+          const double q = std::clamp(std::nearbyint(weights[i] / scale), -8.f, 7.f);
+          const double error = weights[i] - scale * q;
+          others += weights[i] * weights[i] * error * error;
+        }
+        CHECK(its <= 1.000001 * others);
+        found += its;
+        plain += others;
+      }
+    }
+  }
+  CHECK(found < 0.95 * plain);
 }
 
 TEST("ternary weights and int8 weights are packed without any error") {

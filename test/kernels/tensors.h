@@ -10,6 +10,10 @@
 #include "kernels/reference/ops.h"
 #include "kernels/tensor.h"
 
+namespace minicpm::avxvnni_evex {
+extern const CpuKernels kernels;
+}
+
 namespace minicpm::test {
 
 /// xorshift64*, the same numbers everywhere.
@@ -86,12 +90,13 @@ inline double worst_error(const Tensor& actual, const Tensor& expected, double f
   return worst;
 }
 
-/// The kernel sets that this machine can run.
+/// The kernel sets that this machine can run, that of AVX-VNNI in either encoding.
 inline std::vector<const CpuKernels*> kernel_sets() {
   std::vector<const CpuKernels*> sets;
   for (const CpuKernels* set : cpu_kernel_sets()) {
     if (set->supported()) sets.push_back(set);
   }
+  if (avxvnni_evex::kernels.supported()) sets.push_back(&avxvnni_evex::kernels);
   return sets;
 }
 
