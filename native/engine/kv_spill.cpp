@@ -54,8 +54,7 @@ KvSpill::KvSpill(const KvLayout& layout, const SpillPlan& plan, int64_t most_blo
   status_.capacity_bytes = slots_a_layer_ * bytes_a_slot(layout) * layout.layers;
 }
 
-// ------------------------------------------------------------------------------------- whole
-// blocks
+// ---- whole blocks
 
 void KvSpill::begin(KvBlock& block) {
   const std::lock_guard lock(mutex_);
@@ -121,8 +120,7 @@ void KvSpill::read(const KvBlock& block, std::span<std::byte> bytes) const {
   std::memcpy(bytes.data() + heads, block.memory.data() + heads, bytes.size() - heads);
 }
 
-// --------------------------------------------------------------------------------------------
-// heads
+// ---- heads
 
 void KvSpill::fetch(int layer, std::span<const KvNeed> needed,
                     std::span<KvBlock* const* const> sequences) {
