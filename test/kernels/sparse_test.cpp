@@ -123,9 +123,9 @@ TEST("scores equal the definition, and masks and attention have the same bits on
   const Given cases[] = {
       {DType::f32, 1, 32, 16, 700, rule_of(true, false, 1, 1, 4, 0)},
       {DType::f32, 2, 64, 4, 530, rule_of(false, true, 1, 2, 3, 0)},
-      {DType::f16, 2, 64, 8, 900, rule_of(true, true, 1, 2, 5, 300)},
+      {DType::f16, 2, 64, 8, 660, rule_of(true, true, 1, 2, 5, 300)},
       {DType::f16, 1, 40, 3, 450, rule_of(false, false, 0, 1, 2, 0)},
-      {DType::f16, 1, 128, 2, 1300, rule_of(true, false, 2, 3, 6, 64)},
+      {DType::f16, 1, 128, 2, 900, rule_of(true, false, 2, 3, 6, 64)},
       {DType::i8, 2, 64, 8, 700, rule_of(true, true, 1, 1, 4, 0)},
   };
   for (const auto& [dtype, kv_heads, head_dim, group, length, rule] : cases) {
@@ -141,21 +141,26 @@ TEST("scores equal the definition, and masks and attention have the same bits on
         Workers workers(threads);
         Array scores = given.scores(), y = given.result();
         std::vector<uint64_t> masks = given.masks();
-        for (int at = 0; at < length; at += chunk) {
+        const int from = chunk < length ? length - 150 : 0;  // in chunks: the last rows
+        for (int at = from; at < length; at += chunk) {
           given.run(at, std::min(chunk, length - at), checked(set->score_blocks, workers),
                     checked(select_blocks, workers), checked(set->attention, workers), scores,
                     masks, y);
         }
-        CHECK(worst_error(scores.tensor(), expected_scores.tensor(), 1) < 1e-5);
+        const auto rows = [&](Array& all, int per_row) {
+          return all.tensor().slice(from * per_row, (length - from) * per_row);
+        };
+        CHECK(worst_error(rows(scores, kv_heads), rows(expected_scores, kv_heads), 1) < 1e-5);
         if (first_masks.empty()) {
           first_masks = masks, first_scores = scores, first = y;
           // Where two scores are nearer than their errors the choice may differ: not in these.
           CHECK(masks == expected_masks);
           CHECK(worst_error(y.tensor(), expected.tensor(), 1) < 1e-5);
         }
-        CHECK(masks == first_masks);
-        CHECK(same_bits(scores.tensor(), first_scores.tensor()));
-        CHECK(same_bits(y.tensor(), first.tensor()));
+        const auto skipped = static_cast<ptrdiff_t>(from * kv_heads * given.stride());
+        CHECK(std::equal(masks.begin() + skipped, masks.end(), first_masks.begin() + skipped));
+        CHECK(same_bits(rows(scores, kv_heads), rows(first_scores, kv_heads)));
+        CHECK(same_bits(rows(y, 1), rows(first, 1)));
       }
     }
   }
