@@ -1,13 +1,13 @@
 /** Documents that stand before a conversation, as its system message. */
-import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { UsageError } from "./failure.ts";
+import { givenFile } from "./given-file.ts";
 
 /**
  * The documents, each under its name, then the instructions: the beginning is the same whatever the instructions are,
  * so that what `minicpm read` has read serves any of them.
  *
- * @throws UsageError for a file that is no text, and what reading throws.
+ * @throws UsageError for a file that is no text or cannot be read.
  */
 export function withDocuments(files: readonly string[], system?: string): string | undefined {
   const parts = files.map((file) => `${basename(file)}:\n\n${documentText(file)}`);
@@ -16,7 +16,7 @@ export function withDocuments(files: readonly string[], system?: string): string
 }
 
 function documentText(file: string): string {
-  const bytes = readFileSync(file);
+  const bytes = givenFile(file);
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     if (!text.includes("\0")) return text;

@@ -1,9 +1,9 @@
 /** `--schema FILE` and `--grammar FILE`: what form answers have. */
-import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import type { Command } from "commander";
 import type { GenerateOptions, Result } from "../index.ts";
 import { UsageError } from "./failure.ts";
+import { givenFile } from "./given-file.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface FormFlags {
@@ -29,9 +29,15 @@ export function formOptions({ schema, grammar }: FormFlags): Pick<GenerateOption
     case ".json":
       return { grammar: { tags: jsonFile(grammar) as object } };
     case ".regex":
-      return { grammar: { regex: readFileSync(grammar, "utf8").replace(/\r?\n$/, "") } };
+      return {
+        grammar: {
+          regex: givenFile(grammar)
+            .toString()
+            .replace(/\r?\n$/, ""),
+        },
+      };
     default:
-      return { grammar: { ebnf: readFileSync(grammar, "utf8") } };
+      return { grammar: { ebnf: givenFile(grammar).toString() } };
   }
 }
 
@@ -42,7 +48,7 @@ export function tellForm({ valueProblem }: Result, terminal: Terminal): boolean 
 }
 
 function jsonFile(file: string): unknown {
-  const text = readFileSync(file, "utf8");
+  const text = givenFile(file).toString();
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -26,7 +26,9 @@ export function addInspectCommand(program: Command, terminal: Terminal): void {
   const command = program
     .command("inspect")
     .summary("show what a model is and the memory it takes")
-    .description("Show a model's numbers, tensors and memory by context length. Reads headers only.")
+    .description(
+      "Show a model's numbers, tensors and memory by context length. Reads headers and the tokenizer, no weights.",
+    )
     .argument("[model]", `${modelHelp} (${defaultModelHelp})`);
   command.addOption(kvTypeOption().default("f16"));
   for (const option of spillOptions()) command.addOption(option);

@@ -44,6 +44,10 @@ test("documents stand under their names, before the instructions", () => {
   expect(withDocuments([a, b], "Be brief.")).toBe("a.txt:\n\none\n\nb.md:\n\ntwo\n\nBe brief.");
   expect(withDocuments([], "Be brief.")).toBe("Be brief.");
   expect(withDocuments([])).toBeUndefined();
+  expect(() => withDocuments([join(folder, "none.txt")])).toThrow(
+    /none\.txt cannot be read: there is no such file\.$/,
+  );
+  expect(() => withDocuments([folder])).toThrow(/cannot be read: it is a folder\.$/);
   writeFileSync(a, Buffer.from([0xff, 0xfe, 0]));
   expect(() => withDocuments([a])).toThrow(/a\.txt is no UTF-8 text/);
 });
