@@ -48,7 +48,12 @@ def arguments():
     parser.add_argument("--adam-rate", type=float, default=3e-3)
     parser.add_argument("--muon-rate", type=float, default=0.02)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="a third faster; needs a C++ compiler",
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--save-every", type=float, default=120, help="seconds")
