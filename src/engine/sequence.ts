@@ -88,6 +88,7 @@ export class Sequence {
   meanHidden(tokens: Int32Array, options: RunOptions = {}): Promise<Float32Array> {
     return this.#value(() => this.#native.meanHidden(tokens), options);
   }
+
   /** Forgets the tokens from `length` on. @throws StateError while a call runs. */
   truncate(length: number): void {
     withPublicErrors(() => this.#native.truncate(length));
@@ -114,29 +115,31 @@ export class Sequence {
     start: () => Promise<Outcome | "cancelled">,
     { signal }: RunOptions,
   ): Promise<Exclude<Outcome, "cancelled">> {
-    if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason });
-    const cancel = () => this.#native.cancel();
-    signal?.addEventListener("abort", cancel, { once: true });
     try {
-      const outcome = await start();
+      const outcome = await this.#cancellable(start, signal);
       if (outcome === "cancelled") throw new AbortError(undefined, { cause: signal?.reason });
       return outcome as Exclude<Outcome, "cancelled">;
     } catch (error) {
       throw publicError(error);
-    } finally {
-      signal?.removeEventListener("abort", cancel);
     }
   }
 
   /** For calls that give a value instead of an outcome, and fail when they are cancelled. */
   async #value<Value>(start: () => Promise<Value>, { signal }: RunOptions): Promise<Value> {
+    try {
+      return await this.#cancellable(start, signal);
+    } catch (error) {
+      throw signal?.aborted ? new AbortError(undefined, { cause: signal.reason }) : publicError(error);
+    }
+  }
+
+  /** Cancels what runs when `signal` fires; starts nothing where it has. */
+  async #cancellable<Value>(start: () => Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
     if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason });
     const cancel = () => this.#native.cancel();
     signal?.addEventListener("abort", cancel, { once: true });
     try {
       return await start();
-    } catch (error) {
-      throw signal?.aborted ? new AbortError(undefined, { cause: signal.reason }) : publicError(error);
     } finally {
       signal?.removeEventListener("abort", cancel);
     }
