@@ -11,11 +11,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { median } from "../src/bench/statistics.ts";
+import { enginesSource } from "../src/chat/answer-constraint.ts";
 import { callText } from "../src/chat/call-text.ts";
 import { callsEnd, callsStart } from "../src/chat/python-calls.ts";
 import { maskWords } from "../src/constraint/constraint.ts";
 import { Engines } from "../src/constraint/engines.ts";
-import { byteCharacters } from "../src/model/token-bytes.ts";
 import { Tokenizer } from "../src/model/tokenizer.ts";
 
 const own = fileURLToPath(new URL("../../shared/data/tokenizers/MiniCPM4.tokenizer.json", import.meta.url));
@@ -26,13 +26,7 @@ if (!existsSync(file)) {
 }
 const tokenizer = new Tokenizer(file, JSON.parse(readFileSync(file, "utf8")));
 const vocabSize = Number(size);
-const engines = new Engines({
-  vocabSize,
-  stopTokens: Int32Array.of(2, 73440),
-  byteCharacters,
-  bytes: (token) => (tokenizer.isSpecial(token) ? undefined : tokenizer.idToBytes(token)),
-  isFallback: (token) => /^<0x..>$/.test(tokenizer.idToToken(token) ?? ""),
-});
+const engines = new Engines(enginesSource({ tokenizer, vocabSize, stopTokens: Int32Array.of(2, 73440) }));
 console.log(`${cpus()[0]?.model}, ${vocabSize} tokens. Milliseconds of processor time.`);
 timed("vocabulary, once a model", () => engines.vocabulary);
 

@@ -1,6 +1,6 @@
 /** What an answer is held to, from its options; and the value it comes to. */
 import type { Constraint } from "../constraint/constraint.ts";
-import { type CallRules, Engines } from "../constraint/engines.ts";
+import { type CallRules, Engines, type EnginesSource } from "../constraint/engines.ts";
 import { jsonSchemaOf } from "../constraint/json-schema.ts";
 import { OptionError } from "../errors.ts";
 import { byteCharacters } from "../model/token-bytes.ts";
@@ -112,17 +112,25 @@ function checkedValue(
 }
 
 function enginesOf(voice: Voice): Engines {
-  const { tokenizer, vocabSize, stopTokens } = voice;
   let found = engines.get(voice);
   if (!found) {
-    found = new Engines({
-      vocabSize,
-      stopTokens,
-      byteCharacters,
-      bytes: (token) => (tokenizer.isSpecial(token) ? undefined : tokenizer.idToBytes(token)),
-      isFallback: (token) => /^<0x[\dA-Fa-f]{2}>$/.test(tokenizer.idToToken(token) ?? ""),
-    });
+    found = new Engines(enginesSource(voice));
     engines.set(voice, found);
   }
   return found;
+}
+
+/** What the engines read of a model's vocabulary. */
+export function enginesSource({
+  tokenizer,
+  vocabSize,
+  stopTokens,
+}: Pick<Voice, "tokenizer" | "vocabSize" | "stopTokens">): EnginesSource {
+  return {
+    vocabSize,
+    stopTokens,
+    byteCharacters,
+    bytes: (token) => (tokenizer.isSpecial(token) ? undefined : tokenizer.idToBytes(token)),
+    isFallback: (token) => /^<0x[\dA-Fa-f]{2}>$/.test(tokenizer.idToToken(token) ?? ""),
+  };
 }

@@ -1,28 +1,16 @@
 /** Vocabularies, and texts driven through machines, for the tests of src/constraint. */
+import { enginesSource } from "../../src/chat/answer-constraint.ts";
 import type { AnyMachine } from "../../src/constraint/byte-machine.ts";
 import { walk } from "../../src/constraint/byte-machine.ts";
 import { Vocabulary } from "../../src/constraint/vocabulary.ts";
 import { openModel } from "../../src/model/load.ts";
-import type { Tokenizer } from "../../src/model/tokenizer.ts";
-
-/** The vocabulary of a tokenizer, as src/chat makes it. */
-export function vocabularyOf(tokenizer: Tokenizer, vocabSize: number, stopTokens: Int32Array): Vocabulary {
-  return new Vocabulary({
-    vocabSize,
-    stopTokens,
-    bytes: (token) => (tokenizer.isSpecial(token) ? undefined : tokenizer.idToBytes(token)),
-    isFallback: (token) => /^<0x..>$/.test(tokenizer.idToToken(token) ?? ""),
-  });
-}
 
 /** nano's tokenizer and vocabulary. */
 export function nano() {
   const { tokenizer, config, stopTokens } = openModel("nano");
-  return {
-    tokenizer,
-    vocabSize: config.vocabSize,
-    vocabulary: vocabularyOf(tokenizer, config.vocabSize, stopTokens),
-  };
+  const { vocabSize } = config;
+  const vocabulary = new Vocabulary(enginesSource({ tokenizer, vocabSize, stopTokens }));
+  return { tokenizer, vocabSize, vocabulary };
 }
 
 /** Whether a machine's language has a text. */
