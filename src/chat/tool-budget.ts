@@ -20,7 +20,7 @@ export function cutToTokens(text: string, tokens: number, tokenizer: Tokenizer):
   const encoded = tokenizer.encode(looked);
   if (encoded.length <= most && looked.length === text.length) return text;
   // The note takes about a dozen tokens itself.
-  const kept = tokenizer.decode(encoded.subarray(0, Math.max(4, most - 12)), { special: true });
+  const kept = tokenizer.decode(encoded.subarray(0, most - 12), { special: true });
   const shown = kept.replace(/\ufffd$/, "");
   return `${shown}\n[cut here: ${shown.length} of ${text.length} characters]`;
 }

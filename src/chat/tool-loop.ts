@@ -117,7 +117,7 @@ function malformedText({ text, reason }: MalformedCall, { example }: CallFormat)
 }
 
 /** What the model said, as templates want it in later turns. */
-export function replyMessage({ text, thinking, calls }: Result): Message {
+function replyMessage({ text, thinking, calls }: Result): Message {
   return {
     role: "assistant",
     content: text,

@@ -47,15 +47,16 @@ export function checkToolUse({
   tools = [],
   toolChoice = "auto",
   toolSelection = "auto",
-  maxSteps = 8,
-  toolTimeoutMs = 60_000,
-  toolResultTokens = 1,
+  maxSteps,
+  toolTimeoutMs,
+  toolResultTokens,
 }: ToolUse): void {
   checkTools(tools);
   const counts = { maxSteps, toolTimeoutMs, toolResultTokens };
   for (const [option, count] of Object.entries(counts)) {
-    if (!(Number.isSafeInteger(count) && count > 0))
+    if (count !== undefined && !(Number.isSafeInteger(count) && count > 0)) {
       throw new OptionError(option, "an integer above 0", count);
+    }
   }
   oneOf("toolSelection", toolSelection, ["auto", "all"]);
   if (typeof toolChoice === "string") {

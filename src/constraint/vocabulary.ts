@@ -68,8 +68,7 @@ export class Vocabulary {
     if (!shorter) {
       shorter = new Uint32Array(mask.length);
       for (const [token, count] of characters.entries()) {
-        if (count > 0 && count <= room)
-          shorter[token >>> 5] = (shorter[token >>> 5] ?? 0) | (1 << (token & 31));
+        if (count > 0 && count <= room) allow(shorter, token);
       }
       this.#shorter.set(room, shorter);
     }
