@@ -17,7 +17,6 @@ import {
   ConstraintError,
   ContextOverflowError,
   loadModel,
-  type Model,
   type Result,
   type ToolChoice,
 } from "../src/index.ts";
@@ -44,7 +43,7 @@ const [temperature, maxTokens, sessions] = [values.temperature, values["max-toke
 
 const bfcl = values.bfcl ?? fileURLToPath(new URL("../../shared/data/bfcl", import.meta.url));
 const heldOut = fileURLToPath(new URL("../models/nano/eval/held-out.jsonl", import.meta.url));
-const files = (named.length > 0 ? named : [heldOut]).map((file) => [basename(file), ownItems] as const);
+const files = named.length > 0 ? named : [heldOut];
 const parts = named.length > 0 ? [] : bfclParts.map((part) => bfclFile(bfcl, part));
 for (const file of parts.filter((part) => !existsSync(part))) console.error(`left out, there is no ${file}`);
 
@@ -66,9 +65,7 @@ interface Row {
 const model = await loadModel(reference);
 const rows: Row[] = [];
 try {
-  for (const [index, [set, read]] of files.entries()) {
-    rows.push(...(await evaluate(set, read(model, named[index] ?? heldOut))));
-  }
+  for (const file of files) rows.push(...(await evaluate(basename(file), ownItems(file))));
   for (const file of parts.filter(existsSync)) rows.push(...(await evaluate(basename(file), readBfcl(file))));
 } finally {
   await model.close();
@@ -175,7 +172,8 @@ function share<Value>(values: readonly Value[], isRight: (value: Value) => boole
 }
 
 /** Evaluation items with tools; their answers are read as a model's are. */
-function ownItems({ tokenizer }: Model, file: string): CallItem[] {
+function ownItems(file: string): CallItem[] {
+  const { tokenizer } = model;
   return readItems(file)
     .filter(({ tools }) => tools.length > 0)
     .map(({ id, messages, tools, expected }) => {

@@ -6,7 +6,7 @@ import type { CallItem, ExpectedCall } from "./expected-calls.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
 
-/** `simple_python`, `multiple` and so on, as far as the folder has them. */
+/** The parts that are asked, a file each. */
 export const bfclParts = ["simple_python", "multiple", "parallel", "irrelevance"] as const;
 
 export function bfclFile(folder: string, part: string): string {
