@@ -8,7 +8,8 @@ import { type Constraint, isAllowed, maskWords } from "../../src/constraint/cons
 import { either } from "../../src/constraint/either.ts";
 import { jsonAnswer } from "../../src/constraint/json-machine.ts";
 import { callsOnly, textWithCalls, textWithoutCalls } from "../../src/constraint/reply-machine.ts";
-import { nano, numbers } from "./made.ts";
+import { randomNumbers } from "../model/made-text.ts";
+import { nano } from "./made.ts";
 
 const { tokenizer, vocabulary, vocabSize } = nano();
 const [stop = -1] = vocabulary.stopTokens;
@@ -58,7 +59,7 @@ function allowed(mask: Uint32Array): number[] {
 
 describe.each(machines)("%s", (_, machine) => {
   test("a mask has the tokens that are taken, at first and as it is remembered", () => {
-    const random = numbers(3);
+    const random = randomNumbers(3);
     const constraint = new ByteConstraint(machine, vocabulary);
     for (let step = 0; step < 40 && !constraint.isDone; step++) {
       const mask = filled(constraint);
@@ -72,7 +73,7 @@ describe.each(machines)("%s", (_, machine) => {
   });
 
   test("what is taken back was never there, and a fork goes its own way", () => {
-    const random = numbers(5);
+    const random = randomNumbers(5);
     const constraint = new ByteConstraint(machine, vocabulary);
     const masks = [filled(constraint)];
     for (let step = 0; step < 12; step++) {

@@ -4,7 +4,8 @@ import { callsEnd, parseCall, StatementSplitter } from "../../src/chat/python-ca
 import { walk } from "../../src/constraint/byte-machine.ts";
 import { callMachine } from "../../src/constraint/call-machine.ts";
 import { checkOf } from "../../src/constraint/json-schema.ts";
-import { accepts, numbers, wander } from "./made.ts";
+import { randomNumbers } from "../model/made-text.ts";
+import { accepts, wander } from "./made.ts";
 
 const weather = {
   name: "get_weather",
@@ -112,7 +113,7 @@ test("whatever may be written is calls that our parser reads and Ajv finds right
     properties: { ...weather.parameters.properties, 日付: {} },
   });
   checks.set("get_weather", loose); // patterns are checked by who makes the call
-  const random = numbers(11);
+  const random = randomNumbers(11);
   const texts = Array.from({ length: 150 }, () => wander(machine, random, 900)).filter(
     (text) => text !== undefined,
   );

@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { walk } from "../../src/constraint/byte-machine.ts";
 import { jsonAnswer, jsonMachine } from "../../src/constraint/json-machine.ts";
 import { checkOf, jsonSchemaOf } from "../../src/constraint/json-schema.ts";
-import { accepts, numbers, wander } from "./made.ts";
+import { randomNumbers } from "../model/made-text.ts";
+import { accepts, wander } from "./made.ts";
 
 const person = {
   type: "object",
@@ -45,7 +46,7 @@ test.each([
 test("whatever may be written is JSON that Ajv finds of the schema", () => {
   const machine = jsonAnswer(person);
   const check = checkOf(person);
-  const random = numbers(7);
+  const random = randomNumbers(7);
   const texts = Array.from({ length: 150 }, () => wander(machine, random)).filter(
     (text) => text !== undefined,
   );

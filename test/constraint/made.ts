@@ -19,15 +19,6 @@ export function accepts(machine: AnyMachine, text: string): boolean {
   return state !== undefined && machine.isWhole(state);
 }
 
-/** Numbers in [0, 1), the same for the same seed. */
-export function numbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
 /**
  * A text of the machine by bytes drawn among those that may follow; it ends where the machine is done, or where it is
  * whole and the text is long. Undefined where it comes to no end in `most` bytes.
