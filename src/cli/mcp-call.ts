@@ -1,6 +1,7 @@
 /** `minicpm mcp call`: one call of one tool, as a model would make it. */
 import type { Command } from "commander";
 import type { ToolCall } from "../index.ts";
+import { isObject } from "../tools/json-object.ts";
 import { makeCall } from "../tools/make-call.ts";
 import { QuietFailure, UsageError } from "./failure.ts";
 import { interruptible } from "./interrupt.ts";
@@ -46,8 +47,7 @@ export function addMcpCallCommand(mcp: Command, terminal: Terminal): void {
 function parsedArguments(json: string): ToolCall["arguments"] {
   try {
     const given: unknown = JSON.parse(json);
-    if (typeof given === "object" && given !== null && !Array.isArray(given))
-      return given as ToolCall["arguments"];
+    if (isObject(given)) return given as ToolCall["arguments"];
   } catch {
     // told below
   }

@@ -1,7 +1,7 @@
 /** Values checked against JSON Schema (draft 2020-12; older drafts as far as their keywords mean the same). */
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 
-type Schema = { readonly [keyword: string]: unknown };
+export type Schema = { readonly [keyword: string]: unknown };
 
 /** One compilation a schema object, for as long as somebody holds the schema. */
 const compiled = new WeakMap<Schema, ValidateFunction | { readonly refused: string }>();

@@ -1,6 +1,7 @@
 /** The list of MCP servers, in the file that other hosts use too: `{"mcpServers": {NAME: {...}}}`. */
 import { readFile } from "node:fs/promises";
 import { McpConfigError } from "../errors.ts";
+import { isObject } from "./json-object.ts";
 
 interface McpServerBase {
   /** Left out. */
@@ -57,10 +58,10 @@ export function parseMcpConfig(json: unknown, file: string, env: Environment = p
   const fail = (reason: string): never => {
     throw new McpConfigError(file, reason);
   };
-  const servers = isRecord(json) ? (json.mcpServers ?? json.servers) : undefined;
-  if (!isRecord(servers)) return fail('there is no "mcpServers"');
+  const servers = isObject(json) ? (json.mcpServers ?? json.servers) : undefined;
+  if (!isObject(servers)) return fail('there is no "mcpServers"');
   const entries = Object.entries(servers).map(([name, given]) => {
-    if (!isRecord(given)) return fail(`${name} is no object`);
+    if (!isObject(given)) return fail(`${name} is no object`);
     const server = expanded(given, env, (variable) => fail(`${name} wants ${variable}, which is not set`));
     const check = (right: boolean, field: string) =>
       right || fail(`${name}.${field} is not what it should be`);
@@ -69,10 +70,10 @@ export function parseMcpConfig(json: unknown, file: string, env: Environment = p
     if (command !== undefined && url !== undefined) fail(`${name} has both "command" and "url"`);
     check(command === undefined || (typeof command === "string" && command !== ""), "command");
     check(Array.isArray(args) && args.every(isText), "args");
-    check(isRecord(own) && Object.values(own).every(isText), "env");
+    check(isObject(own) && Object.values(own).every(isText), "env");
     check(cwd === undefined || isText(cwd), "cwd");
     check(url === undefined || (isText(url) && /^https?:$/.test(protocolOf(url))), "url");
-    check(isRecord(headers) && Object.values(headers).every(isText), "headers");
+    check(isObject(headers) && Object.values(headers).every(isText), "headers");
     check(timeoutMs === undefined || (Number.isSafeInteger(timeoutMs) && Number(timeoutMs) > 0), "timeoutMs");
     check(tools === undefined || (Array.isArray(tools) && tools.every(isText)), "tools");
     const kinds: readonly unknown[] = [
@@ -115,7 +116,7 @@ function expanded(
 ): Readonly<Record<string, unknown>> {
   const expand = (part: unknown): unknown => {
     if (Array.isArray(part)) return part.map(expand);
-    if (isRecord(part))
+    if (isObject(part))
       return Object.fromEntries(Object.entries(part).map(([key, field]) => [key, expand(field)]));
     if (typeof part !== "string") return part;
     return part.replace(/\$\{(?:env:)?(\w+)(?::-([^}]*))?\}/g, (_, variable: string, otherwise?: string) => {
@@ -131,8 +132,4 @@ function protocolOf(url: string): string {
 
 function isText(value: unknown): value is string {
   return typeof value === "string";
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -10,8 +10,7 @@ export function toolResultOf({ content, structuredContent, isError }: CallToolRe
   };
 }
 
-/** A block of a result or a prompt. */
-export function toolContentOf(block: ContentBlock): ToolContent {
+function toolContentOf(block: ContentBlock): ToolContent {
   switch (block.type) {
     case "text":
       return { type: "text", text: block.text };

@@ -18,14 +18,12 @@ export interface McpAuthorization {
   readonly redirected: () => Promise<URLSearchParams>;
 }
 
-/** What a server's process said on stderr last. */
-export type LastWords = () => string;
-
 const keptCharacters = 2000;
 
 export interface OpenTransport {
   readonly transport: Transport;
-  readonly lastWords: LastWords;
+  /** What the server's process said on stderr last. */
+  readonly lastWords: () => string;
   /** Finishes an authorization that a request ran into; false where there is none to finish. */
   readonly authorize: (error: unknown) => Promise<boolean>;
 }

@@ -1,7 +1,6 @@
 /** A small value that a JSON Schema allows, for a call that only shows whether a tool answers. */
-import { schemaProblem } from "./json-schema.ts";
-
-type Schema = { readonly [keyword: string]: unknown };
+import { isObject } from "./json-object.ts";
+import { type Schema, schemaProblem } from "./json-schema.ts";
 
 /** Undefined where none is found that the schema allows. */
 export function sampleValue(schema: Schema): unknown {
@@ -13,7 +12,7 @@ const maxDepth = 12;
 
 function sample(given: unknown, root: Schema, depth: number): unknown {
   const schema = resolved(given, root);
-  if (depth > maxDepth || !isRecord(schema)) return null;
+  if (depth > maxDepth || !isObject(schema)) return null;
   if (schema.const !== undefined) return schema.const;
   if (schema.default !== undefined) return schema.default;
   for (const list of [schema.examples, schema.enum])
@@ -87,7 +86,7 @@ function sampleText({ format, minLength }: Schema): string {
 /** References within the schema; others stay. */
 function resolved(schema: unknown, root: Schema): unknown {
   let found = schema;
-  for (let hops = 0; isRecord(found) && typeof found.$ref === "string" && hops < maxDepth; hops++) {
+  for (let hops = 0; isObject(found) && typeof found.$ref === "string" && hops < maxDepth; hops++) {
     if (!found.$ref.startsWith("#/")) return {};
     const path = found.$ref.slice(2).split("/");
     found = path.reduce<unknown>(
@@ -103,9 +102,5 @@ function count(value: unknown): number {
 }
 
 function record(value: unknown): Schema {
-  return isRecord(value) ? value : {};
-}
-
-function isRecord(value: unknown): value is Schema {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return isObject(value) ? value : {};
 }

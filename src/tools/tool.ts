@@ -1,5 +1,6 @@
 /** What a model may call: functions described by JSON Schema, and calls of them. */
 import { OptionError } from "../errors.ts";
+import { isObject } from "./json-object.ts";
 
 /** What JSON can say. */
 export type JsonValue =
@@ -92,7 +93,7 @@ export function checkTools(tools: readonly ToolDefinition[]): void {
   if (!Array.isArray(tools)) throw new OptionError("tools", "a list of functions", tools);
   const names = new Set<string>();
   for (const [index, tool] of tools.entries()) {
-    if (!isRecord(tool)) throw new OptionError(`tools[${index}]`, "an object with name and parameters", tool);
+    if (!isObject(tool)) throw new OptionError(`tools[${index}]`, "an object with name and parameters", tool);
     const { name, description, parameters } = tool;
     if (typeof name !== "string" || !toolName.test(name)) {
       throw new OptionError(`tools[${index}].name`, 'a name of letters, digits, "_", "-" and "."', name);
@@ -102,7 +103,7 @@ export function checkTools(tools: readonly ToolDefinition[]): void {
     if (description !== undefined && typeof description !== "string") {
       throw new OptionError(`tools[${index}].description`, "a text", description);
     }
-    if (parameters !== undefined && !(isRecord(parameters) && (parameters.type ?? "object") === "object")) {
+    if (parameters !== undefined && !(isObject(parameters) && (parameters.type ?? "object") === "object")) {
       throw new OptionError(`tools[${index}].parameters`, 'a JSON Schema of type "object"', parameters);
     }
   }
@@ -112,15 +113,11 @@ export function checkTools(tools: readonly ToolDefinition[]): void {
 export function checkCalls(calls: unknown, option: string): void {
   if (!Array.isArray(calls)) throw new OptionError(option, "a list of calls", calls);
   for (const [index, call] of calls.entries()) {
-    const { name, arguments: given, id = "" } = isRecord(call) ? call : {};
+    const { name, arguments: given, id = "" } = isObject(call) ? call : {};
     if (typeof name !== "string" || !toolName.test(name)) {
       throw new OptionError(`${option}[${index}].name`, "a function's name", name);
     }
-    if (!isRecord(given)) throw new OptionError(`${option}[${index}].arguments`, "an object", given);
+    if (!isObject(given)) throw new OptionError(`${option}[${index}].arguments`, "an object", given);
     if (typeof id !== "string") throw new OptionError(`${option}[${index}].id`, "a text", id);
   }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
