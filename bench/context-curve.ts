@@ -8,11 +8,13 @@
  * 10 minutes and 4 GB of memory for the 0.5B; more than an hour, 16 GB of memory and 30 GB of disk for the 8B.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type CurvePoint, fittedPoints } from "../src/bench/curve.ts";
+import { fittedPoints } from "../src/bench/curve.ts";
 import { curveChart, curveMarkdown } from "../src/bench/curve-report.ts";
 import { findLlamaCpp } from "../src/bench/peers.ts";
+import { distinct } from "../src/bench/statistics.ts";
+import { readPoints } from "../src/cli/bench-curve.ts";
 import { PeerNotFoundError } from "../src/index.ts";
 
 const sizes: Readonly<Record<string, readonly string[]>> = {
@@ -71,9 +73,8 @@ function beside(): string[] {
 }
 
 function report(size: string, path: (ending: string) => string): void {
-  const all = readFileSync(path("jsonl"), "utf8").trim().split("\n");
-  const measured = all.map((line) => JSON.parse(line) as CurvePoint).filter(({ fitted }) => !fitted);
-  const lengths = [...new Set(measured.map(({ length }) => length))].sort((a, b) => a - b);
+  const measured = readPoints(path("jsonl"));
+  const lengths = distinct(measured.map(({ length }) => length));
   const points = [...measured, ...fittedPoints(measured, lengths)];
   const notes = [
     "Random weights in the models' shapes, and made-up keys and values of the tokens before: speed does not depend on them.",

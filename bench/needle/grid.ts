@@ -1,4 +1,5 @@
 /** The grid of lengths, keys and depths: which texts it takes, and what their answers come to. */
+import { distinct } from "../../src/bench/statistics.ts";
 import type { TextPlan } from "./texts.ts";
 
 export interface GridOptions {
@@ -63,7 +64,7 @@ export function cellsOf(
     prefillTps: sum("read") / sum("readSeconds"),
     decodeTps: sum("made") / sum("madeSeconds"),
   };
-  const depths = [...new Set(outcomes.map(({ depth }) => depth))].sort((a, b) => a - b);
+  const depths = distinct(outcomes.map(({ depth }) => depth));
   return depths.map((depth) => {
     const mine = outcomes.filter((outcome) => outcome.depth === depth);
     const right = mine.filter((outcome) => outcome.right).length;

@@ -1,5 +1,6 @@
 /** Panels of coloured squares: length across, depth down, red where nothing is found, green where everything is. */
 import { lengthText } from "../../src/bench/line-chart.ts";
+import { distinct } from "../../src/bench/statistics.ts";
 import { contentTop, fixed, svgFile, svgText } from "../../src/bench/svg.ts";
 
 export interface HeatMap {
@@ -86,8 +87,4 @@ function trainedLine(
 /** Red, yellow, green. */
 function colour(share: number): string {
   return `hsl(${fixed(120 * share)},70%,60%)`;
-}
-
-function distinct(values: readonly number[]): number[] {
-  return [...new Set(values)].sort((a, b) => a - b);
 }

@@ -1,5 +1,6 @@
 /** The grid as a table and as heat maps. */
 import { lengthText } from "../../src/bench/line-chart.ts";
+import { distinct } from "../../src/bench/statistics.ts";
 import type { Cell } from "./grid.ts";
 import { heatMap } from "./heat-map.ts";
 
@@ -112,8 +113,4 @@ function shareOf(cells: readonly Cell[]): number | undefined {
 
 function percent(share: number | undefined): string {
   return share === undefined ? "" : (100 * share).toFixed(0);
-}
-
-function distinct(values: readonly number[]): number[] {
-  return [...new Set(values)].sort((a, b) => a - b);
 }

@@ -6,7 +6,7 @@ import type { Engine, EngineSpec, Sample } from "./engine.ts";
 import { median } from "./statistics.ts";
 import type { Workload } from "./workload.ts";
 
-export const curveTests = ["prefill", "decode"] as const;
+const curveTests = ["prefill", "decode"] as const;
 export type CurveTest = (typeof curveTests)[number];
 
 /** One way of running one model. */

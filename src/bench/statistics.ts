@@ -1,4 +1,4 @@
-/** Mean, deviation and median of repeated measurements. */
+/** Mean, deviation, median and the distinct ones of many numbers. */
 
 /** @param values at least one. */
 export function mean(values: readonly number[]): number {
@@ -19,4 +19,9 @@ export function median(values: readonly number[]): number {
   const half = Math.floor(sorted.length / 2);
   const upper = sorted[half] as number;
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[half - 1] as number)) / 2;
+}
+
+/** Each value once, the smallest first. */
+export function distinct(values: readonly number[]): number[] {
+  return [...new Set(values)].sort((a, b) => a - b);
 }

@@ -161,7 +161,7 @@ export function readPoints(file: string): CurvePoint[] {
 }
 
 /** What the points come to. */
-export function print(
+function print(
   measured: readonly CurvePoint[],
   asked: {
     readonly lengths: readonly number[];
