@@ -12,29 +12,18 @@ import {
   type TypedValue,
   uint32,
 } from "../../src/bench/gguf-writer.ts";
-import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
+import { writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 import { loadModel } from "../../src/chat/load-model.ts";
 import { openCheckpoint, openModel } from "../../src/model/load.ts";
 import type { Packing } from "../../src/native/binding.ts";
 import { quantize } from "../../src/quantize/quantize.ts";
 import { testNative as test } from "../cli/cli-process.ts";
 import { root, testNeeding } from "../needs.ts";
-import { bitsOf, decode, withModel, withSequence } from "../real/native-model.ts";
 import { scratchFolder } from "../scratch-folder.ts";
+import { logitsOf } from "./packed-logits.ts";
 
 const folder = scratchFolder();
 const packing: Packing = { format: "w4", group: 128 };
-
-async function logitsOf(reference: string, pack: Packing): Promise<Uint32Array[]> {
-  return withModel(reference, { pack, activations: "int8" }, (model) =>
-    withSequence(model, 100, async (sequence) => {
-      await sequence.prefill(seededPrompt({ vocab_size: 290 }, 3, 40));
-      const first = bitsOf(sequence.logits());
-      await decode(sequence, 5);
-      return [first, bitsOf(sequence.logits())];
-    }),
-  );
-}
 
 function converted(reference: string, matrices: "F32" | "Q8_0" | "Q4_0" | undefined): string {
   const checkpoint = openCheckpoint(reference);
@@ -74,7 +63,7 @@ test.each([
     const { bytes } = await quantize(source, out, pack);
     expect(bytes).toBeGreaterThan(0);
     expect(openCheckpoint(out).packed).toMatchObject(pack);
-    expect(await logitsOf(out, pack)).toEqual(await logitsOf(source, pack));
+    expect(await logitsOf(out, pack, 290)).toEqual(await logitsOf(source, pack, 290));
     expect(meaning(out)).toEqual(meaning(source));
   },
 );
@@ -120,7 +109,7 @@ test.each(["minicpm", "llama", "qwen3"] as const)(
     const gguf = converted(source, undefined);
     expect(openCheckpoint(gguf).config.architecture).toBe(architecture);
     await quantize(gguf, `${gguf}-packed`, packing);
-    expect(await logitsOf(`${gguf}-packed`, packing)).toEqual(await logitsOf(gguf, packing));
+    expect(await logitsOf(`${gguf}-packed`, packing, 290)).toEqual(await logitsOf(gguf, packing, 290));
     expect(meaning(`${gguf}-packed`)).toEqual(meaning(gguf));
   },
 );

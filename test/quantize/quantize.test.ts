@@ -2,31 +2,20 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFi
 import { join } from "node:path";
 import { expect } from "vitest";
 import { checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
-import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
+import { writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 import { loadModel } from "../../src/chat/load-model.ts";
 import { openCheckpoint } from "../../src/model/load.ts";
 import { packedLayout } from "../../src/model/packed-model.ts";
 import { addon, type Packing } from "../../src/native/binding.ts";
 import { quantize } from "../../src/quantize/quantize.ts";
 import { nano, testNative as test, tiny } from "../cli/cli-process.ts";
-import { bitsOf, decode, planOf, withModel, withSequence } from "../real/native-model.ts";
+import { planOf } from "../real/native-model.ts";
 import { scratchFolder } from "../scratch-folder.ts";
+import { logitsOf } from "./packed-logits.ts";
 
 const folder = scratchFolder();
 
 const packing: Packing = { format: "w4", group: 128 };
-
-/** Logits of a prompt's last token, then of one after some decoding. */
-async function logitsOf(reference: string, pack: Packing): Promise<Uint32Array[]> {
-  return withModel(reference, { pack, activations: "int8" }, (model) =>
-    withSequence(model, 100, async (sequence) => {
-      await sequence.prefill(seededPrompt({ vocab_size: 1000 }, 3, 40));
-      const first = bitsOf(sequence.logits());
-      await decode(sequence, 5);
-      return [first, bitsOf(sequence.logits())];
-    }),
-  );
-}
 
 test.each([
   { format: "w4", group: 128 },
@@ -37,7 +26,7 @@ test.each([
   const out = join(folder, `nano-${pack.format}-${pack.group}`);
   await quantize(nano, out, pack);
   expect(openCheckpoint(out).packed).toMatchObject({ ...pack, source: { name: "nano" } });
-  expect(await logitsOf(out, pack)).toEqual(await logitsOf(nano, pack));
+  expect(await logitsOf(out, pack, 1000)).toEqual(await logitsOf(nano, pack, 1000));
 });
 
 /** A head of its own, qk-norm, rows that are no multiple of 16, columns that are no multiple of a group. */
@@ -65,7 +54,7 @@ test.each(["F32", "F16", "BF16"] as const)("a model in %s with a head of its own
   const source = join(folder, `uneven-${dtype}`);
   writeSeededCheckpoint(source, uneven, { seed: 7, dtype });
   await quantize(source, `${source}-w4`, packing);
-  expect(await logitsOf(`${source}-w4`, packing)).toEqual(await logitsOf(source, packing));
+  expect(await logitsOf(`${source}-w4`, packing, 1000)).toEqual(await logitsOf(source, packing, 1000));
 });
 
 test("packed matrices are mapped: only norms take memory of their own", async () => {
