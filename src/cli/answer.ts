@@ -1,10 +1,9 @@
 /** Shows one run as it goes: text on stdout, thinking and prefill progress on stderr; or every event as a JSON line. */
-import type { Generation, GenerationEvent, Result } from "../index.ts";
-import { printable } from "./printable.ts";
+import type { Generation, Result } from "../index.ts";
 import { formatSpeed, formatTokens } from "./quantities.ts";
 import { prefillStatus } from "./status-line.ts";
 import type { Terminal } from "./terminal.ts";
-import { callLine, showRun } from "./tool-lines.ts";
+import { callLine, progressStatus, showRun } from "./tool-lines.ts";
 
 export interface ShowOptions {
   /** One JSON line an event. */
@@ -32,7 +31,8 @@ export async function showAnswer(
       else if (event.type === "text") terminal.answer(event.delta);
       else if (event.type === "call") terminal.notice(callLine(event.call));
       else if (event.type === "tool-result") showRun(event.run, terminal, Boolean(verbose));
-      else if (event.type === "tool-progress") terminal.status.show(progressStatus(event));
+      else if (event.type === "tool-progress")
+        terminal.status.show(progressStatus(event.call, event.progress));
     }
     const result = await generation;
     terminal.endAnswer();
@@ -42,12 +42,6 @@ export async function showAnswer(
     terminal.status.clear();
     terminal.endAnswer();
   }
-}
-
-function progressStatus({ call, progress }: Extract<GenerationEvent, { type: "tool-progress" }>): string {
-  const { done, total, message = "" } = progress;
-  const share = total === undefined ? `${done}` : `${done}/${total}`;
-  return printable(`${call.name} ${share} ${message}`.trim());
 }
 
 /** "ctx 3.1K/32K · 41 tok/s": what stands below an answer on a terminal. */

@@ -7,7 +7,7 @@ import { QuietFailure, UsageError } from "./failure.ts";
 import { interruptible } from "./interrupt.ts";
 import { addMcpOptions, type McpFlags, withHost } from "./mcp-options.ts";
 import type { Terminal } from "./terminal.ts";
-import { runLine } from "./tool-lines.ts";
+import { progressStatus, showRun } from "./tool-lines.ts";
 
 export function addMcpCallCommand(mcp: Command, terminal: Terminal): void {
   const command = mcp
@@ -25,9 +25,7 @@ export function addMcpCallCommand(mcp: Command, terminal: Terminal): void {
             tools,
             timeoutMs: 600_000,
             signal,
-            onProgress: ({ done, total, message = "" }) => {
-              terminal.status.show(`${name} ${done}${total === undefined ? "" : `/${total}`} ${message}`);
-            },
+            onProgress: (progress) => terminal.status.show(progressStatus(call, progress)),
           });
           terminal.status.clear();
           if (options.json) terminal.json(run);
@@ -35,7 +33,7 @@ export function addMcpCallCommand(mcp: Command, terminal: Terminal): void {
             terminal.answer(run.text);
             terminal.endAnswer();
           } else {
-            terminal.message(terminal.style.red(runLine(run, true)));
+            showRun(run, terminal, true);
           }
           if (run.outcome !== "done") throw new QuietFailure();
         }),

@@ -4,6 +4,7 @@ import { approvalModes } from "../tools/approvals.ts";
 import { isTool } from "../tools/tool.ts";
 import type { ChatState } from "./chat-state.ts";
 import { fitWidth } from "./display-width.ts";
+import { plural } from "./quantities.ts";
 import { tableLines } from "./table.ts";
 
 const none = "There are no tools. Start with --tools FILE or --mcp FILE.";
@@ -52,5 +53,5 @@ export function toolRow(tool: ToolDefinition): string[] {
 /** Name, state, tools, what it is or what is wrong. */
 export function serverRow({ server, state, tools, implementation, protocol, problem }: McpStatus): string[] {
   const what = problem ?? [implementation, protocol && `protocol ${protocol}`].filter(Boolean).join(", ");
-  return [`  ${server}`, state, `${tools} tool${tools === 1 ? "" : "s"}`, what];
+  return [`  ${server}`, state, plural(tools, "tool"), what];
 }

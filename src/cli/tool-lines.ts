@@ -1,5 +1,5 @@
 /** Calls and what they gave, a line each: what is longer is folded, unless all of it is asked for. */
-import type { Tool, ToolCall, ToolRun } from "../index.ts";
+import type { Tool, ToolCall, ToolProgress, ToolRun } from "../index.ts";
 import { fitWidth } from "./display-width.ts";
 import { printable } from "./printable.ts";
 import { formatDuration } from "./quantities.ts";
@@ -10,6 +10,15 @@ const foldedWidth = 100;
 /** `call: get_weather {"city":"Paris"}` */
 export function callLine({ name, arguments: given }: ToolCall): string {
   return `call: ${name} ${JSON.stringify(given)}`;
+}
+
+/** `get_weather 3/10 reading`: how far a call has come. */
+export function progressStatus(
+  { name }: Pick<ToolCall, "name">,
+  { done, total, message = "" }: ToolProgress,
+): string {
+  const share = total === undefined ? `${done}` : `${done}/${total}`;
+  return printable(`${name} ${share} ${message}`.trim());
 }
 
 /** `result: get_weather 12 ms: Rain.`; red where it failed, whole with `verbose`. */

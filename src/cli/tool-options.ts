@@ -18,6 +18,7 @@ import { checkTools } from "../tools/tool.ts";
 import { guarded } from "./command-options.ts";
 import { UsageError } from "./failure.ts";
 import { stateFile } from "./folders.ts";
+import { printable } from "./printable.ts";
 import { integer } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -130,7 +131,7 @@ export async function connectAloud(config: McpConfig, terminal: Terminal): Promi
       onStatus: ({ server, state, problem }) => {
         if (problem === undefined || (state !== "failed" && state !== "waiting")) return;
         const again = state === "waiting" ? " It is started again." : "";
-        terminal.message(terminal.style.yellow(`MCP server ${server}: ${problem}.${again}`));
+        terminal.message(terminal.style.yellow(printable(`MCP server ${server}: ${problem}.${again}`)));
       },
     });
   } finally {

@@ -36,7 +36,7 @@ export class McpServerLink {
 
   constructor(
     readonly name: string,
-    readonly config: McpServerConfig,
+    private readonly config: McpServerConfig,
     private readonly options: LinkOptions,
   ) {
     this.#secrets = secretsOf(config);
@@ -82,7 +82,7 @@ export class McpServerLink {
       return await use(client, timeoutMs);
     } catch (error) {
       if (await this.#open?.authorize(error)) return use(client, timeoutMs);
-      throw new McpServerError(this.name, this.clause(error), { cause: error });
+      throw new McpServerError(this.name, this.#clause(error), { cause: error });
     }
   }
 
@@ -94,7 +94,7 @@ export class McpServerLink {
   }
 
   /** An error as a clause for people: no secrets, one line. */
-  clause(error: unknown): string {
+  #clause(error: unknown): string {
     const reason = error instanceof Error ? error.message : String(error);
     const text = masked(reason, this.#secrets).replace(/\s+/g, " ").trim();
     return text.slice(0, 500).replace(/\.$/, "");
@@ -189,7 +189,7 @@ export class McpServerLink {
 
   #failed(error: unknown): void {
     if (this.#state === "closed") return;
-    this.#problem = this.clause(error);
+    this.#problem = this.#clause(error);
     this.#failures++;
     const wasThere = this.#readySince > 0;
     if (!wasThere || this.#failures > maxRestarts) {
