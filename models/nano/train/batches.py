@@ -43,32 +43,35 @@ def encode(tokenizer, messages, tools):
     return row
 
 
-def pack(examples, length):
-    """First fit, longest first. -> rows of length + 1."""
-    rows = []
+def fill(rows, examples, length, may_open):
+    """First fit, longest first, into rows of length + 1. -> the examples without a place."""
+    left = []
     for one in sorted(examples, key=len, reverse=True):
         fitting = (i for i, row in enumerate(rows) if len(row) + len(one) <= length + 1)
         i = next(fitting, None)
-        if i is None:
+        if i is not None:
+            rows[i] += one
+        elif may_open:
             rows.append(one)
         else:
-            rows[i] += one
-    return [row.padded(length + 1) for row in rows]
+            left.append(one)
+    return left
 
 
 def block_rows(tokenizer, lengths, seed, block, make=example):
-    """-> {length: rows} of one block; an example goes to the shortest length it fits, or is left out."""
+    """-> {length: rows} of one block; an example opens a row of the shortest length it fits, or fills a longer one."""
     r = random.Random(f"{seed}/{block}")
     pools = Pools(held=False, made_up=r)
-    examples = {length: [] for length in lengths}
-    for _ in range(BLOCK):
-        one = encode(tokenizer, *make(r, pools))
-        length = next((length for length in lengths if len(one) <= length + 1), None)
-        if length is not None:
-            examples[length].append(one)
-    packed = {length: pack(found, length) for length, found in examples.items()}
-    for rows in packed.values():
-        r.shuffle(rows)
+    examples = [encode(tokenizer, *make(r, pools)) for _ in range(BLOCK)]
+    packed = {}
+    bounds = sorted(lengths)
+    for shorter, length in reversed(list(zip([0, *bounds], bounds))):
+        rows = []
+        fill(rows, [one for one in examples if shorter + 1 < len(one) <= length + 1], length, True)
+        shorter_ones = [one for one in examples if len(one) <= shorter + 1]
+        examples = fill(rows, shorter_ones, length, False)
+        packed[length] = [row.padded(length + 1) for row in rows]
+        r.shuffle(packed[length])
     return packed
 
 

@@ -55,12 +55,14 @@ def example(r, pools):
     return kind(r, pools)
 
 
-LONG_NEEDLE_CHARACTERS = (1000, 10000)  # evenly by logarithm: long rows cost most and teach the same
+LONG_SHARE = 0.18  # of the examples, some half of the tokens
+# evenly by logarithm: long rows cost most and teach the same
+LONG_NEEDLE_CHARACTERS = (1000, 10000)
 
 
 def long_example(r, pools):
     """For the sparse phase: needles of up to nine keys in long texts, and everything else beside them."""
-    if r.random() < 0.4:
+    if r.random() > LONG_SHARE:
         return example(r, pools)
     keys, questions = r.choice((1, 2, 3, 5, 9)), r.choice((1, 2, 3))
     characters = math.exp(r.uniform(*map(math.log, LONG_NEEDLE_CHARACTERS)))
@@ -76,7 +78,7 @@ class Phase:
 
 PHASES = {
     "dense": Phase(example, (512, 768), sparse=False),
-    "sparse": Phase(long_example, (2048, 4096), sparse=True),
+    "sparse": Phase(long_example, (512, 768, 2048, 4096), sparse=True),
 }
 
 

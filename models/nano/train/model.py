@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from attention import attend
 from selection import selection
 
 
@@ -71,14 +72,15 @@ class Layer(nn.Module):
         q = rotate(split(self.q_proj(h), self.heads), cos, sin)
         k = rotate(split(self.k_proj(h), self.kv_heads), cos, sin)
         v = split(self.v_proj(h), self.kv_heads)
-        group = self.heads // self.kv_heads
-        mask = None
+        visible = torch.ones(tokens, tokens, dtype=torch.bool, device=h.device).tril()
         if sparse and tokens >= self.sparse["dense_len"]:
-            causal = torch.ones(tokens, tokens, dtype=torch.bool, device=h.device).tril()
-            mask = (selection(q, k, self.sparse) & causal).repeat_interleave(group, 1)
-        k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
-        o = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
-        return self.o_proj(o.transpose(1, 2).reshape(batch, tokens, -1))
+            visible = (selection(q, k, self.sparse) & visible).unsqueeze(2)
+        group = self.heads // self.kv_heads
+        q = (q / math.sqrt(self.dim)).reshape(batch, self.kv_heads, group * tokens, self.dim)
+        bias = torch.zeros_like(visible, dtype=v.dtype).masked_fill_(~visible, float("-inf"))
+        o, _ = attend(q.to(v.dtype), k.to(v.dtype), v.contiguous(), bias)
+        o = o.view(batch, self.heads, tokens, self.dim).transpose(1, 2)
+        return self.o_proj(o.reshape(batch, tokens, -1))
 
 
 class MiniCPM4(nn.Module):

@@ -1,23 +1,28 @@
 """Muon for the matrices of the layers, AdamW for the embedding and the norms."""
 
+from collections import defaultdict
+
 import torch
 
 
 @torch.no_grad()
-def orthogonal(gradient):
-    """Nearest semi-orthogonal matrix, roughly: five quintic Newton-Schulz steps. [rows, columns]"""
-    x = gradient.bfloat16()
-    x = x / (x.norm() + 1e-7)
-    wide = x.shape[0] <= x.shape[1]
-    x = x if wide else x.mT
+def orthogonal(gradients):
+    """Nearest semi-orthogonal matrices, roughly: five quintic Newton-Schulz steps. [matrices, rows, columns]"""
+    x = gradients.bfloat16()
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    wide = x.shape[1] <= x.shape[2]
+    x = x if wide else x.mT.contiguous()
     for _ in range(5):
         square = x @ x.mT
-        x = 3.4445 * x + (-4.775 * square + 2.0315 * (square @ square)) @ x
+        # (-4.775 s + 2.0315 s^2) x + 3.4445 x
+        x = torch.baddbmm(
+            x, torch.baddbmm(square, square, square, beta=-4.775, alpha=2.0315), x, beta=3.4445
+        )
     return (x if wide else x.mT).float()
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalized (Jordan 2024, kellerjordan.github.io/posts/muon)."""
+    """Momentum, orthogonalized (Jordan 2024, kellerjordan.github.io/posts/muon); matrices of one shape at once."""
 
     def __init__(self, parameters, rate, momentum=0.95, weight_decay=0.02):
         super().__init__(parameters, {"lr": rate})
@@ -26,14 +31,22 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
+            of_shape = defaultdict(list)
             for weight in group["params"]:
-                state = self.state[weight]
-                momentum = state.setdefault("momentum", torch.zeros_like(weight))
-                momentum.mul_(self.momentum).add_(weight.grad)
-                update = orthogonal(weight.grad + self.momentum * momentum)
-                stretch = max(1, weight.shape[0] / weight.shape[1]) ** 0.5
-                weight.mul_(1 - group["lr"] * self.weight_decay)
-                weight.add_(update, alpha=-group["lr"] * stretch)
+                of_shape[weight.shape].append(weight)
+            for shape, weights in of_shape.items():
+                self.step_of_shape(weights, max(1, shape[0] / shape[1]) ** 0.5, group["lr"])
+
+    def step_of_shape(self, weights, stretch, rate):
+        gradients = [weight.grad for weight in weights]
+        momenta = [self.state[w].setdefault("momentum", torch.zeros_like(w)) for w in weights]
+        torch._foreach_mul_(momenta, self.momentum)
+        torch._foreach_add_(momenta, gradients)
+        updates = orthogonal(
+            torch.stack(torch._foreach_add(gradients, momenta, alpha=self.momentum))
+        )
+        torch._foreach_mul_(weights, 1 - rate * self.weight_decay)
+        torch._foreach_add_(weights, updates.unbind(), alpha=-rate * stretch)
 
 
 def make_optimizers(net, adam_rate, muon_rate):

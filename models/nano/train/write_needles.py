@@ -20,7 +20,9 @@ def items(text, pools):
     """The questions of one text, each as if it were the first."""
     r = random.Random(f"{SEED}/{text['seed']}")
     depths = list(text["depths"])
-    messages, _ = needle_example(r, pools, text["characters"], text["keys"], depths, questions=len(depths))
+    messages, _ = needle_example(
+        r, pools, text["characters"], text["keys"], depths, questions=len(depths)
+    )
     lead = messages[0]["content"].rsplit("\n", 1)[0] + "\n"
     for i, depth in enumerate(depths):
         question, answer = (message["content"] for message in messages[2 * i : 2 * i + 2])
