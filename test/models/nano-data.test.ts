@@ -44,10 +44,12 @@ const training = () =>
 import json, random
 from corpus import example
 from pools import Pools
+from tokenizer import Tokenizer
+pieces = Tokenizer("../tokenizer.json").pieces
 said, names = [], []
 for block in range(60):
     r = random.Random(f"test/{block}")
-    pools = Pools(held=False, made_up=r)
+    pools = Pools(held=False, made_up=r, pieces=pieces)
     for _ in range(50):
         messages, tools = example(r, pools)
         said += [m["content"] for m in messages if m["role"] == "user"]
@@ -68,11 +70,13 @@ describe("nano's held-out items", () => {
       `
 import json, random
 from pools import HELD_OUT, KINDS, MADE_UP_KINDS, Pools
+from tokenizer import Tokenizer
+pieces = Tokenizer("../tokenizer.json").pieces
 held, known, both = Pools(held=True), Pools(held=False), []
 for kind in KINDS:
     both += set(getattr(held, kind)) & set(getattr(known, kind))
 for seed in range(50):
-    invented = Pools(held=False, made_up=random.Random(seed))
+    invented = Pools(held=False, made_up=random.Random(seed), pieces=pieces)
     for kind in MADE_UP_KINDS:
         fresh = getattr(invented, kind)[len(getattr(known, kind)):]
         both += [word for word in fresh if word.lower() in HELD_OUT]

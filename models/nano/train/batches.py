@@ -61,7 +61,7 @@ def fill(rows, examples, length, may_open):
 def block_rows(tokenizer, lengths, seed, block, make=example):
     """-> {length: rows} of one block; an example opens a row of the shortest length it fits, or fills a longer one."""
     r = random.Random(f"{seed}/{block}")
-    pools = Pools(held=False, made_up=r)
+    pools = Pools(held=False, made_up=r, pieces=tokenizer.pieces)
     examples = [encode(tokenizer, *make(r, pools)) for _ in range(BLOCK)]
     packed = {}
     bounds = sorted(lengths)

@@ -3,7 +3,7 @@
 import json
 
 from chat import turn
-from pools import made_up_word, syllables
+from pools import syllables
 
 SEPARATORS = (" ", ", ", "\n", " and ", " - ")
 PAIR_FORMS = ("{k} is {v}", "{k}: {v}", "{k} = {v}", "the {k} is {v}", "{k} has {v}", "{k} -> {v}")
@@ -21,7 +21,7 @@ def thing(r, pools):
     """Something worth copying: a word, a name, a function, a path, an address, a number."""
     x = r.random()
     if x < 0.5:
-        word = made_up_word(r)
+        word = pools.made_up_word(r)
         return word.capitalize() if r.random() < 0.3 else word
     if x < 0.75:
         kinds = ("names", "cities", "objects", "nouns", "verbs", "parameters")
@@ -29,10 +29,10 @@ def thing(r, pools):
     if x < 0.83:
         return f"{r.choice(pools.verbs)}_{r.choice(pools.nouns)}"
     if x < 0.9:
-        steps = "/".join(made_up_word(r) for _ in range(r.choice((1, 2))))
+        steps = "/".join(pools.made_up_word(r) for _ in range(r.choice((1, 2))))
         return f"/{steps}{r.choice(('.txt', '.md', '.csv', ''))}"
     if x < 0.95:
-        return f"{made_up_word(r)}@{syllables(r)}.com"
+        return f"{pools.made_up_word(r)}@{syllables(r)}.com"
     return str(r.choice((r.randint(1, 99), r.randint(100, 99999))))
 
 

@@ -32,6 +32,10 @@ def made_up_word(r):
     return out
 
 
+def joined_pieces(r, pieces):
+    return "".join(r.choice(pieces) for _ in range(r.choice((1, 2, 2, 3))))
+
+
 def syllables(r):
     """A word of two or three open syllables, such as "tarovi"."""
     return "".join(r.choice(words.SYLLABLES) for _ in range(r.choice((2, 2, 3))))
@@ -42,10 +46,12 @@ class Pools:
 
     `made_up`: a random.Random to invent words with, anew for every Pools, between a third and four
     times as many as there are known ones. Without it there are known words only.
+    `pieces`: the tokenizer's, for half of the invented words: what is never copied is never learned to be,
+    and letters at random make a few hundred of the pieces only.
     """
 
-    def __init__(self, held: bool, made_up: random.Random | None = None):
-        self.held = held
+    def __init__(self, held: bool, made_up: random.Random | None = None, pieces: tuple = ()):
+        self.held, self.pieces = held, pieces
         for kind in KINDS:
             setattr(self, kind, known_words(kind, held))
         if made_up is not None:
@@ -55,8 +61,16 @@ class Pools:
 
     def _invent(self, kind, r):
         count = round(len(getattr(self, kind)) * r.choice((0.3, 1.5, 4)))
-        fresh = sorted({w for w in (made_up_word(r) for _ in range(count)) if w not in HELD_OUT})
+        fresh = sorted({self.made_up_word(r) for _ in range(count)})
         return [word.capitalize() for word in fresh] if kind in CAPITALIZED else fresh
+
+    def made_up_word(self, r):
+        """No held-out one."""
+        while True:
+            from_pieces = self.pieces and r.random() < 0.5
+            word = joined_pieces(r, self.pieces) if from_pieces else made_up_word(r)
+            if word not in HELD_OUT:
+                return word
 
     def wordings(self, options):
         """Of three or more ways to say a thing the last is for evaluation, the others are for training."""

@@ -6,7 +6,7 @@ parameter, and results in plain text that the answer repeats.
 
 from chat import SYSTEM_MESSAGES
 from passages import story
-from pools import made_up_word, syllables
+from pools import syllables
 from render import render_calls
 from tools import make_call, make_tool
 
@@ -24,16 +24,16 @@ def parameter(kind, description):
     return {"type": kind, "description": description}
 
 
-def folder(r):
+def folder(r, pools):
     """An absolute path of one to three steps; some have a random tail, as temporary folders do."""
-    steps = [made_up_word(r) for _ in range(r.choice((1, 1, 2, 3)))]
+    steps = [pools.made_up_word(r) for _ in range(r.choice((1, 1, 2, 3)))]
     if r.random() < 0.3:
         steps[-1] += "-" + "".join(r.choice(LETTERS) for _ in range(6))
     return "/" + "/".join(steps)
 
 
-def file_name(r):
-    words = [made_up_word(r) for _ in range(r.choice((1, 1, 2)))]
+def file_name(r, pools):
+    words = [pools.made_up_word(r) for _ in range(r.choice((1, 1, 2)))]
     return r.choice("-_").join(words) + r.choice(ENDINGS)
 
 
@@ -75,8 +75,8 @@ def read_file(r, pools):
     }
     if r.random() < 0.5:
         properties |= optional
-    place = folder(r)
-    path = f"{place}/{file_name(r)}"
+    place = folder(r, pools)
+    path = f"{place}/{file_name(r, pools)}"
     asks = [
         f"Read the file {path}.",
         f"What is in {path}?",
@@ -86,7 +86,9 @@ def read_file(r, pools):
     asks += [f"Show me {path}, please.", f"Please read {path}.", f"Open the file {path}."]
     trouble = r.random()
     if trouble < 0.12:
-        result = f"Access denied - path outside allowed directories: {path} not in {folder(r)}"
+        result = (
+            f"Access denied - path outside allowed directories: {path} not in {folder(r, pools)}"
+        )
         answers = [
             "I could not read it: access denied.",
             "Sorry, I may not read that file: access denied.",
@@ -103,8 +105,8 @@ def read_file(r, pools):
 
 def list_folder(r, pools):
     name = r.choice(("list_directory", "list_folder", "list_files"))
-    path = folder(r)
-    names = [file_name(r) for _ in range(r.randint(1, 4))]
+    path = folder(r, pools)
+    names = [file_name(r, pools) for _ in range(r.randint(1, 4))]
     result = "\n".join(f"[{r.choice(('FILE', 'FILE', 'DIR'))}] {one}" for one in names)
     asks = [
         f"List the folder {path}.",

@@ -31,6 +31,8 @@ class Tokenizer:
         self.tokens = model["vocab"]
         self.ranks = {tuple(merge.split(" ")): i for i, merge in enumerate(model["merges"])}
         self.cache = {}
+        plain = re.compile("[a-z]{2,}")
+        self.pieces = tuple(token for token in self.tokens if plain.fullmatch(token))
 
     def encode_word(self, word):
         if word not in self.cache:

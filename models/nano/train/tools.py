@@ -148,13 +148,27 @@ def request(r, pools, what, arguments):
             continue
         v = said(val)
         ways = [f"{key} {v}", f"the {key} is {v}", f"{key}: {v}", f"using {key} {v}"]
-        ways += [f"{key} = {v}", f"the {key} should be {v}", f"{v} as {key}", f"with {key} {v}"]
+        ways += [f"{key} = {v}", f"the {key} should be {v}", f"{v} as {key}", f"{key} {v}"]
+        ways += [
+            f"set {key} to {v}",
+            f"let the {key} be {v}",
+            f"{v} for the {key}",
+            f"{key} of {v}",
+        ]
+        ways += [f"{key} -> {v}", f"{v} is the {key}", f"as {key} take {v}", f"with {key} {v}"]
         parts.append(pools.pick(r, ways))
     leads = [f"Please {what}", f"Can you {what}", f"I want to {what}", what.capitalize()]
     leads += [f"Would you {what}", f"I need to {what}", f"Now {what}", f"Could you please {what}"]
-    leads += [f"You should {what} for us", f"Help me {what}", f"Could you {what} for me"]
+    leads += [f"You should {what} for us", f"Help me {what}", f"We want you to {what}"]
+    leads += [
+        f"I would like to {what}",
+        f"Will you {what} for her",
+        f"Let us {what}",
+        f"Go and {what}",
+    ]
+    leads += [f"Is it possible to {what}", f"{what.capitalize()} now", f"Could you {what} for me"]
     lead = pools.pick(r, leads)
-    separators = (", ", " and ", ", and ", ". ", " plus ", "; ")
+    separators = (", ", " and ", ", and ", ". ", " plus ", " / ", ",", " & ", "; ")
     joined = pools.pick(r, [separator.join(parts) for separator in separators])
     return f"{lead}, {joined}{r.choice(('.', '?', '', ' please.'))}"
 
@@ -195,7 +209,15 @@ def make_call(r, pools, tool, what):
     if function["name"] == "get_sum":
         a, b = r.randint(1, 99), r.randint(1, 99)
         ask = pools.pick(
-            r, [f"What is {a} plus {b}?", f"Add {a} and {b}.", f"How much is {a} + {b}?"]
+            r,
+            [
+                f"What is {a} plus {b}?",
+                f"Add {a} and {b}.",
+                f"Compute the sum of {a} and {b}.",
+                f"{a} + {b}?",
+                f"Sum up {a} and {b}",
+                f"How much is {a} + {b}?",
+            ],
         )
         return ask, ("get_sum", {"a": a, "b": b}), {"result": a + b}, [f"{a} plus {b} is {a + b}."]
     properties, required = (function["parameters"][key] for key in ("properties", "required"))
