@@ -11,6 +11,7 @@ const maxDepth = 64;
 export const jsonCalls: CallFormat = {
   name: "json",
   start,
+  end,
   block: () => new JsonBlock(),
   opening: (name) =>
     `${start}\n{"name": ${name === undefined ? '"' : `${JSON.stringify(name)}, "arguments": {`}`,

@@ -9,6 +9,7 @@ export const callsEnd = "<|tool_call_end|>";
 export const pythonCalls: CallFormat = {
   name: "python",
   start: callsStart,
+  end: callsEnd,
   block: () => new PythonBlock(),
   opening: (name) => `${callsStart}\n\`\`\`python\n${name === undefined ? "" : `${name}(`}`,
   example: `${callsStart}\n\`\`\`python\nf(a=1)\n\`\`\`\n${callsEnd}`,

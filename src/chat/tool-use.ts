@@ -18,7 +18,7 @@ export interface ToolUse {
    * Holds calls to the tools, for models that write them as MiniCPM4 does: only those there are, with parameters that they
    * have and values of their types. "required" and a name make the first answer a call, after what the model may think
    * before; later ones may call or not. Models of other forms have that first answer begun as a call, and are held to
-   * nothing. "none" tells no model of any tool. Default: the model calls as it likes and is not held to anything.
+   * nothing. "none" tells no model of any tool and lets none call. Default: the model calls as it likes and is not held to anything.
    */
   readonly toolChoice?: ToolChoice | undefined;
   /**

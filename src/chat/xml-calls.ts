@@ -11,6 +11,7 @@ const verbatimEnd = "]]>";
 export const xmlCalls: CallFormat = {
   name: "xml",
   start,
+  end,
   block: (tools) => new XmlBlock(tools),
   opening: (name) => `${start}"${name === undefined ? "" : `${name}">`}`,
   example: `${start}"f"><param name="a">1</param>${end}`,

@@ -188,6 +188,37 @@ test("with toolChoice none the model is told of no tool; a name that there is no
   await expect(session.send("Go", { toolChoice: { name: "mul" } })).rejects.toMatchObject({ code: "OPTION" });
 });
 
+test.each([
+  ["python", "", call("add(a=1, b=2)")],
+  ["json", "<tool_call>", '<tool_call>\n{"name": "add", "arguments": {"a": 1, "b": 2}}\n</tool_call>'],
+  [
+    "xml",
+    "<function name=",
+    '<function name="add"><param name="a">1</param><param name="b">2</param></function>',
+  ],
+])(
+  "with toolChoice none a model that calls in the %s form all the same is held off it",
+  async (_, tag, said) => {
+    const { model } = scriptedModel({
+      template: `${template}{% if false %}${tag}{% endif %}`,
+      answers: [`I look. ${said}Done.`],
+      contextLength: 2000,
+    });
+    const { tools, added } = toolbox();
+    const messages = [{ role: "user", content: "Go" }] as const;
+    for (const given of [tools, []]) {
+      const { text, calls, malformedCalls } = await model.chat(messages, {
+        tools: given,
+        toolChoice: "none",
+      });
+      expect([calls, malformedCalls, added]).toEqual([[], undefined, []]);
+      expect(text).toMatch(/^I look\. .*Done\.$/s);
+    }
+    const free = await model.chat(messages, { tools: tools.map(({ name }) => ({ name })) });
+    expect(free.calls).toHaveLength(1);
+  },
+);
+
 test("aborting during a call ends the run, and the session is as before", async () => {
   const abort = new AbortController();
   const hang = defineTool({
