@@ -146,7 +146,7 @@ export class ChatLoop {
   private fail(error: unknown, advice?: string): void {
     const { terminal } = this.chat;
     if (!this.options.interactive) throw error;
-    if (advice !== undefined && !this.options.json) terminal.message(terminal.style.yellow(advice));
+    if (advice !== undefined && !this.options.json) terminal.warn(advice);
     else reportFailure(error, terminal, this.options);
   }
 }

@@ -18,7 +18,6 @@ import { checkTools } from "../tools/tool.ts";
 import { guarded } from "./command-options.ts";
 import { UsageError } from "./failure.ts";
 import { stateFile } from "./folders.ts";
-import { printable } from "./printable.ts";
 import { integer } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -119,8 +118,14 @@ export async function openTools(
   const host = mcp.length > 0 ? await connectAloud({ mcpServers }, terminal) : undefined;
   const secrets = Object.values(mcpServers).flatMap(secretsOf);
   const approvals = new Approvals({ mode, ask, file: keep ? stateFile("allowed-tools.json") : undefined });
-  const audit = keep ? new AuditLog(stateFile("tool-calls.jsonl"), secrets) : undefined;
+  const audit = keep ? auditLog(stateFile("tool-calls.jsonl"), secrets, terminal) : undefined;
   return new OpenTools(own, host, approvals, audit, flags);
+}
+
+/** A log that cannot be written is told once, and calls are made without. */
+function auditLog(file: string, secrets: readonly string[], terminal: Terminal): AuditLog {
+  const onProblem = (problem: string) => terminal.warn(`Calls are not logged: ${problem}`);
+  return new AuditLog({ file, secrets, onProblem });
 }
 
 /** Connects, with a status line meanwhile, and a warning for each server that does not come or goes away later. */
@@ -131,7 +136,7 @@ export async function connectAloud(config: McpConfig, terminal: Terminal): Promi
       onStatus: ({ server, state, problem }) => {
         if (problem === undefined || (state !== "failed" && state !== "waiting")) return;
         const again = state === "waiting" ? " It is started again." : "";
-        terminal.message(terminal.style.yellow(printable(`MCP server ${server}: ${problem}.${again}`)));
+        terminal.warn(`MCP server ${server}: ${problem}.${again}`);
       },
     });
   } finally {

@@ -1,6 +1,6 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { showAnswer } from "../../src/cli/answer.ts";
 import { fitWidth } from "../../src/cli/display-width.ts";
 import { Terminal } from "../../src/cli/terminal.ts";
@@ -33,14 +33,15 @@ const template = `{% for m in messages %}<|im_start|>{{ m.role }}
 {% endif %}{% if tools %}{% endif %}`;
 
 /** What is shown of an answer that calls echo, by a model that is written down. */
-async function answerWith(flags: ToolFlags, ask?: ApprovalsOptions["ask"]) {
+async function answerWith(flags: ToolFlags, ask?: ApprovalsOptions["ask"], { keep = false, calls = 1 } = {}) {
   let err = "";
   let out = "";
   const stderr = { isTTY: false, columns: 80, write: (text: string) => (err += text) };
   const stdout = { isTTY: false, columns: 80, write: (text: string) => (out += text) };
   const terminal = new Terminal({ stdout, stderr, env: {} } as never);
-  await using tools = await openTools(flags, terminal, { keep: false, ask });
-  const answers = ['<|tool_call_start|>\necho(text="hi")\n<|tool_call_end|>', "Done."];
+  await using tools = await openTools(flags, terminal, { keep, ask });
+  const call = '<|tool_call_start|>\necho(text="hi")\n<|tool_call_end|>';
+  const answers = [...Array.from({ length: calls }, () => call), "Done."];
   const { model } = scriptedModel({ template, answers, contextLength: 2000 });
   const asked = model.chat([{ role: "user", content: "Go" }], { ...tools?.use() });
   const result = await showAnswer(asked, terminal);
@@ -60,6 +61,17 @@ test("--tool-approve auto makes calls, never makes none, --tool-dry-run shows wh
   const dry = await answerWith({ tools: [module], toolApprove: "auto", toolDryRun: true });
   expect(dry.err).toMatch(/dry run: echo/);
   expect(dry.result.finishReason).toBe("calls");
+});
+
+test("a log of calls that cannot be written is told once, and the calls are made", async () => {
+  const state = join(folder, "state");
+  mkdirSync(join(state, "minicpm", "tool-calls.jsonl"), { recursive: true });
+  vi.stubEnv("XDG_STATE_HOME", state);
+  const flags = { tools: [module], toolApprove: "auto" } as const;
+  const { err, out } = await answerWith(flags, undefined, { keep: true, calls: 2 }).finally(vi.unstubAllEnvs);
+  expect(err.match(/^Calls are not logged: EISDIR.*tool-calls\.jsonl/gm)).toHaveLength(1);
+  expect(err.match(/^result: echo/gm)).toHaveLength(2);
+  expect(out).toBe("Done.\n");
 });
 
 test("whoever is asked decides, and is told what will be called", async () => {
