@@ -117,7 +117,12 @@ export async function openTools(
   ) as McpConfig["mcpServers"];
   const host = mcp.length > 0 ? await connectAloud({ mcpServers }, terminal) : undefined;
   const secrets = Object.values(mcpServers).flatMap(secretsOf);
-  const approvals = new Approvals({ mode, ask, file: keep ? stateFile("allowed-tools.json") : undefined });
+  const approvals = new Approvals({
+    mode,
+    ask,
+    file: keep ? stateFile("allowed-tools.json") : undefined,
+    howToAllow: "--tool-approve auto allows all calls",
+  });
   const audit = keep ? auditLog(stateFile("tool-calls.jsonl"), secrets, terminal) : undefined;
   return new OpenTools(own, host, approvals, audit, flags);
 }

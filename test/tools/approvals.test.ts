@@ -42,11 +42,14 @@ test("once is for once", async () => {
   expect(asked).toHaveLength(2);
 });
 
-test("auto asks nobody, never allows nothing, ask without anybody refuses and says how to allow", async () => {
+test("auto asks nobody, never allows nothing, ask without anybody refuses and says how it could be", async () => {
   const ask = () => expect.unreachable();
   expect(await new Approvals({ mode: "auto", ask }).approve(call, tool, signal)).toBe(true);
   expect(await new Approvals({ mode: "never", ask }).approve(call, tool, signal)).toMatch(/not allowed/);
-  expect(await new Approvals({ mode: "ask" }).approve(call, tool, signal)).toMatch(/--tool-approve auto/);
+  const nobody = await new Approvals({ mode: "ask" }).approve(call, tool, signal);
+  expect(nobody).toBe("nobody is there to allow rm");
+  const told = await new Approvals({ mode: "ask", howToAllow: "press it" }).approve(call, tool, signal);
+  expect(told).toBe("nobody is there to allow rm: press it");
 });
 
 test("the log has a line a call, for its owner only, and no secret in it", () => {
