@@ -1,11 +1,10 @@
 /** What the commands of `minicpm mcp` that look at servers have in common. */
 import type { Command } from "commander";
 import type { McpHost } from "../index.ts";
-import { readMcpConfig } from "../tools/mcp-config.ts";
 import { addOutputOptions, applyOutputOptions, type OutputOptions } from "./command-options.ts";
 import { UsageError } from "./failure.ts";
 import type { Terminal } from "./terminal.ts";
-import { connectAloud } from "./tool-options.ts";
+import { connectAloud, givenServers } from "./tool-options.ts";
 
 export interface McpFlags extends OutputOptions {
   readonly mcp?: string;
@@ -23,6 +22,6 @@ export async function withHost(
 ): Promise<void> {
   applyOutputOptions(terminal, options);
   if (options.mcp === undefined) throw new UsageError("Say which servers: --mcp FILE.");
-  await using host = await connectAloud(await readMcpConfig(options.mcp), terminal);
+  await using host = await connectAloud(givenServers(options.mcp), terminal);
   await work(host);
 }

@@ -1,5 +1,4 @@
 /** `--tools`, `--mcp` and how calls are approved: flags of commands that answer, and the tools they come to. */
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Command, Option } from "commander";
@@ -13,11 +12,12 @@ import {
 } from "../index.ts";
 import { type ApprovalMode, Approvals, type ApprovalsOptions, approvalModes } from "../tools/approvals.ts";
 import { AuditLog } from "../tools/audit-log.ts";
-import { readMcpConfig, secretsOf } from "../tools/mcp-config.ts";
+import { parseMcpConfig, secretsOf } from "../tools/mcp-config.ts";
 import { checkTools } from "../tools/tool.ts";
 import { guarded } from "./command-options.ts";
 import { UsageError } from "./failure.ts";
 import { stateFile } from "./folders.ts";
+import { givenFile, givenJson } from "./given-file.ts";
 import { integer } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -107,10 +107,13 @@ export async function openTools(
   { keep, ask }: { readonly keep: boolean; readonly ask?: ApprovalsOptions["ask"] },
 ): Promise<OpenTools | undefined> {
   const { tools = [], mcp = [], toolApprove: mode = "ask" } = flags;
-  if (tools.length + mcp.length === 0) return undefined;
+  if (tools.length + mcp.length === 0) {
+    refuseWithoutTools(flags);
+    return undefined;
+  }
   const own = (await Promise.all(tools.map(readTools))).flat();
   checkTools(own);
-  const configs = await Promise.all(mcp.map((file) => readMcpConfig(file)));
+  const configs = mcp.map(givenServers);
   const mcpServers = Object.assign(
     {},
     ...configs.map((config) => config.mcpServers),
@@ -125,6 +128,24 @@ export async function openTools(
   });
   const audit = keep ? auditLog(stateFile("tool-calls.jsonl"), secrets, terminal) : undefined;
   return new OpenTools(own, host, approvals, audit, flags);
+}
+
+/** @throws UsageError for flags that say how tools are used where there are none. */
+function refuseWithoutTools({ toolChoice, toolSelection, toolDryRun, maxSteps }: ToolFlags): void {
+  const given = Object.entries({
+    "--tool-choice": toolChoice,
+    "--tool-selection": toolSelection,
+    "--tool-dry-run": toolDryRun,
+    "--max-steps": maxSteps,
+  }).filter(([, value]) => value !== undefined);
+  if (given.length === 0) return;
+  const flags = given.map(([flag]) => flag).join(", ");
+  throw new UsageError(`There are no tools for ${flags}: add --tools FILE or --mcp FILE.`);
+}
+
+/** The servers in the file of `--mcp`. @throws UsageError, McpConfigError */
+export function givenServers(file: string): McpConfig {
+  return parseMcpConfig(givenJson(file), file);
 }
 
 /** A log that cannot be written is told once, and calls are made without. */
@@ -151,17 +172,21 @@ export async function connectAloud(config: McpConfig, terminal: Terminal): Promi
 
 /** @throws UsageError */
 async function readTools(file: string): Promise<readonly (Tool | ToolDefinition)[]> {
+  const found = /\.json$/i.test(file) ? givenJson(file) : await givenModule(file);
+  const { tools, default: usual } = Object(found) as { tools?: unknown; default?: unknown };
+  const list = Array.isArray(found) ? found : (tools ?? usual);
+  if (!Array.isArray(list)) {
+    throw new UsageError(`${file} has no list of tools: export one as \`tools\` or by default.`);
+  }
+  // OpenAI's form has the function one level deeper.
+  return list.map((tool) => (tool?.type === "function" && tool.function) || tool);
+}
+
+async function givenModule(file: string): Promise<unknown> {
+  givenFile(file); // says what is wrong where Node's loader would show a stack
   try {
-    const found: unknown = /\.json$/i.test(file)
-      ? JSON.parse(await readFile(file, "utf8"))
-      : await import(pathToFileURL(resolve(file)).href);
-    const list = Array.isArray(found)
-      ? found
-      : ((found as { tools?: unknown; default?: unknown }).tools ?? (found as { default?: unknown }).default);
-    if (!Array.isArray(list)) throw new Error("it has no list of tools: export one as `tools` or by default");
-    // OpenAI's form has the function one level deeper.
-    return list.map((tool) => (tool?.type === "function" && tool.function) || tool);
+    return await import(pathToFileURL(resolve(file)).href);
   } catch (error) {
-    throw new UsageError(`--tools ${file}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(`${file} is no module of tools: ${error instanceof Error ? error.message : error}`);
   }
 }
