@@ -8,7 +8,7 @@ import { type Constraint, isAllowed, maskWords } from "../../src/constraint/cons
 import { either } from "../../src/constraint/either.ts";
 import { jsonAnswer } from "../../src/constraint/json-machine.ts";
 import { callsOnly, textWithCalls, textWithoutCalls } from "../../src/constraint/reply-machine.ts";
-import { randomNumbers } from "../model/made-text.ts";
+import { randomNumbers } from "../random-numbers.ts";
 import { nano } from "./made.ts";
 
 const { tokenizer, vocabulary, vocabSize } = nano();

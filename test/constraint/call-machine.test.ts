@@ -4,7 +4,7 @@ import { callsEnd, parseCall, StatementSplitter } from "../../src/chat/python-ca
 import { walk } from "../../src/constraint/byte-machine.ts";
 import { callMachine } from "../../src/constraint/call-machine.ts";
 import { checkOf } from "../../src/constraint/json-schema.ts";
-import { randomNumbers } from "../model/made-text.ts";
+import { randomNumbers } from "../random-numbers.ts";
 import { accepts, wander } from "./made.ts";
 
 const weather = {

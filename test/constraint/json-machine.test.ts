@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { walk } from "../../src/constraint/byte-machine.ts";
 import { jsonAnswer, jsonMachine } from "../../src/constraint/json-machine.ts";
 import { checkOf, jsonSchemaOf } from "../../src/constraint/json-schema.ts";
-import { randomNumbers } from "../model/made-text.ts";
+import { randomNumbers } from "../random-numbers.ts";
 import { accepts, wander } from "./made.ts";
 
 const person = {
