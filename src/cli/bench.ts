@@ -27,6 +27,7 @@ import {
   ropeOption,
   sparseOption,
   spillOptions,
+  threadsOption,
 } from "./command-options.ts";
 import { chosenModel, defaultModelHelp, modelHelp } from "./default-model.ts";
 import { UsageError } from "./failure.ts";
@@ -176,7 +177,7 @@ function addWhereOptions(command: Command): void {
     new Option("--ops", "time and bytes of each kind of op, too: selection, attention, linear layers, ..."),
   );
   add(new Option("--keep", "leave the shape's weights in the cache folder for the next time"));
-  add(new Option("-t, --threads <count>", "threads that compute").argParser(guarded(integer(1, 1024))));
+  add(threadsOption());
   add(new Option("--device <name>", "where to run").choices(["cpu", "reference"]).default("cpu"));
   add(kvTypeOption());
   for (const option of spillOptions()) add(option);
