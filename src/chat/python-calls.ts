@@ -1,4 +1,5 @@
 /** The calls in an answer of MiniCPM4: one Python call a statement, keyword arguments, literal values. */
+import { parameterNamePattern } from "../constraint/callable.ts";
 import { type JsonValue, type ToolCall, toolNamePattern } from "../tools/tool.ts";
 import type { CallBlock, CallFormat, FoundCall } from "./call-format.ts";
 import { NoLiteral, PythonReader } from "./python-literal.ts";
@@ -23,7 +24,7 @@ export interface MalformedCall {
 }
 
 const functionName = new RegExp(toolNamePattern, "uy");
-const parameterName = /[\p{L}_][\p{L}\p{M}\p{N}_-]*(?=\s*=(?!=))/uy;
+const parameterName = new RegExp(String.raw`${parameterNamePattern}(?=\s*=(?!=))`, "uy");
 
 /** Reads one statement; undefined where it is empty, a comment or the fence around a block. Never throws. */
 export function parseCall(statement: string): ToolCall | MalformedCall | undefined {

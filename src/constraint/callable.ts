@@ -20,8 +20,9 @@ export interface PreparedCallable {
 
 type Schema = Readonly<Record<string, unknown>>;
 
-/** As src/chat/python-calls.ts reads it. */
-const parameterName = /^[\p{L}_][\p{L}\p{M}\p{N}_-]*$/u;
+/** What can stand before the `=` of an argument: the source of a regular expression with flag `u`. */
+export const parameterNamePattern = String.raw`[\p{L}_][\p{L}\p{M}\p{N}_-]*`;
+const parameterName = new RegExp(`^${parameterNamePattern}$`, "u");
 
 /**
  * Schemas of other people's tools are full of what cannot be kept while the text is made (`pattern`, `format`,
@@ -102,6 +103,6 @@ function referred(root: Schema, reference: string): unknown {
     }, root);
 }
 
-function isRequired({ required }: Schema, name: string): boolean {
+export function isRequired({ required }: Schema, name: string): boolean {
   return Array.isArray(required) && required.includes(name);
 }

@@ -1,6 +1,6 @@
 /** The constraints of one model: what is made of its vocabulary is made once, and schemas that come again are known. */
 import { afterThought, type ThoughtOptions } from "./after-thought.ts";
-import { type Compiled, MaskCache, startOf } from "./byte-constraint.ts";
+import { type Compiled, newMasks, startOf } from "./byte-constraint.ts";
 import type { AnyMachine } from "./byte-machine.ts";
 import { callMachine } from "./call-machine.ts";
 import type { Callable } from "./callable.ts";
@@ -9,7 +9,9 @@ import { either } from "./either.ts";
 import { type Grammar, Grammars } from "./grammar.ts";
 import { jsonAnswer } from "./json-machine.ts";
 import { type Check, checkOf, type JsonSchema } from "./json-schema.ts";
-import { type CallTags, callsOnly, textWithCalls, textWithoutCalls } from "./reply-machine.ts";
+import { Recent } from "./recent.ts";
+import { callsOnly, textWithCalls, textWithoutCalls } from "./reply-machine.ts";
+import type { Tags } from "./tag.ts";
 import { Vocabulary, type VocabularySource } from "./vocabulary.ts";
 
 export interface EnginesSource extends VocabularySource {
@@ -20,7 +22,7 @@ export interface EnginesSource extends VocabularySource {
 /** What may be called and what has to be. `one`: the block has exactly one call. */
 export interface CallRules {
   readonly tools: readonly Callable[];
-  readonly tags: CallTags;
+  readonly tags: Tags;
   readonly calls: "none" | "free" | "required" | "one";
 }
 
@@ -30,8 +32,8 @@ const mostCompiled = 16;
 export class Engines {
   #vocabulary: Vocabulary | undefined;
   #grammars: Grammars | undefined;
-  readonly #compiled = new Map<string, Compiled>();
-  readonly #checks = new Map<string, Check>();
+  readonly #compiled = new Recent<Compiled>(mostCompiled);
+  readonly #checks = new Recent<Check>(mostCompiled);
 
   constructor(private readonly source: EnginesSource) {}
 
@@ -73,13 +75,13 @@ export class Engines {
 
   /** A check of values. @throws ConstraintError where the schema is none. */
   check(schema: JsonSchema): Check {
-    return remembered(this.#checks, JSON.stringify(schema), () => checkOf(schema));
+    return this.#checks.take(JSON.stringify(schema), () => checkOf(schema));
   }
 
   #start(what: object, begun: string | undefined, make: () => AnyMachine): Constraint {
-    const compiled = remembered(this.#compiled, JSON.stringify(what), () => ({
+    const compiled = this.#compiled.take(JSON.stringify(what), () => ({
       machine: make(),
-      cache: new MaskCache(),
+      masks: newMasks(),
     }));
     return startOf(compiled, this.vocabulary, begun);
   }
@@ -87,14 +89,4 @@ export class Engines {
 
 function block({ tools, tags, calls }: CallRules) {
   return callMachine(tools, { end: tags.end, ...(calls === "one" && { most: 1 }) });
-}
-
-/** The value of a key, made where there is none; the oldest of too many goes. */
-function remembered<Value>(values: Map<string, Value>, key: string, make: () => Value): Value {
-  const value = values.get(key) ?? make();
-  values.delete(key);
-  values.set(key, value);
-  const [oldest] = values.keys();
-  if (values.size > mostCompiled && oldest !== undefined) values.delete(oldest);
-  return value;
 }

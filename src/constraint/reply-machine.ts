@@ -1,11 +1,6 @@
 /** Answers of a model that may call functions: text and blocks of calls. */
 import { type ByteMachine, isSpace } from "./byte-machine.ts";
-import { Tag } from "./tag.ts";
-
-export interface CallTags {
-  readonly start: string;
-  readonly end: string;
-}
+import { Tag, type Tags } from "./tag.ts";
 
 type State<Calls> =
   /** Text, whose last `held` bytes are the beginning of the tag that opens a block. */
@@ -20,7 +15,7 @@ type State<Calls> =
 const mostSpace = 4;
 
 /** Any text without a block of calls. */
-export function textWithoutCalls({ start }: CallTags): ByteMachine<number> {
+export function textWithoutCalls({ start }: Tags): ByteMachine<number> {
   const tag = new Tag(start);
   return {
     start: 0,
@@ -35,15 +30,12 @@ export function textWithoutCalls({ start }: CallTags): ByteMachine<number> {
 }
 
 /** Any text; where a block of calls is opened in it, calls of `calls` stand there. */
-export function textWithCalls<Calls>(
-  { start }: CallTags,
-  calls: ByteMachine<Calls>,
-): ByteMachine<State<Calls>> {
+export function textWithCalls<Calls>({ start }: Tags, calls: ByteMachine<Calls>): ByteMachine<State<Calls>> {
   return machine({ at: "text", held: 0 }, new Tag(start), calls, () => ({ at: "text", held: 0 }));
 }
 
 /** One block of calls, nothing else. */
-export function callsOnly<Calls>({ start }: CallTags, calls: ByteMachine<Calls>): ByteMachine<State<Calls>> {
+export function callsOnly<Calls>({ start }: Tags, calls: ByteMachine<Calls>): ByteMachine<State<Calls>> {
   const opening = { at: "opening", held: 0, spaces: 0 } as const;
   return machine(opening, new Tag(start), calls, () => ({ at: "closed", spaces: 0 }));
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { callsEnd, callsStart } from "../../src/chat/python-calls.ts";
 import { afterThought } from "../../src/constraint/after-thought.ts";
-import { ByteConstraint, MaskCache, startOf } from "../../src/constraint/byte-constraint.ts";
+import { ByteConstraint, newMasks, startOf } from "../../src/constraint/byte-constraint.ts";
 import type { AnyMachine } from "../../src/constraint/byte-machine.ts";
 import { callMachine } from "../../src/constraint/call-machine.ts";
 import { type Constraint, isAllowed, maskWords } from "../../src/constraint/constraint.ts";
@@ -117,7 +117,7 @@ test("a constant has forced tokens up to its end, and none are more than asked f
 });
 
 test("an answer that the prompt has begun goes on from there", () => {
-  const compiled = { machine: callsOnly(tags, calls), cache: new MaskCache() };
+  const compiled = { machine: callsOnly(tags, calls), masks: newMasks() };
   const begun = "<|tool_call_start|>\n```python\nlook_up(";
   const constraint = startOf(compiled, vocabulary, begun);
   const whole = new ByteConstraint(compiled.machine, vocabulary);
