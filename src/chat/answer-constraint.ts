@@ -33,7 +33,6 @@ export async function answerConstraint(
     plain = false,
     openedThought: opened,
     canThink = false,
-    begun,
     calls = pythonCalls,
     tools = [],
     options,
@@ -49,14 +48,13 @@ export async function answerConstraint(
   }
   if (given === undefined) {
     // Of no tool the model is told under "none", and it might call all the same.
-    const mayHold = toolChoice === "none" || (tools.length > 0 && calls === pythonCalls);
+    const mayHold = tools.length > 0 || toolChoice === "none";
     if (plain || toolChoice === undefined || !mayHold) return undefined;
-    const rules = callRules(toolChoice, tools, calls);
-    return { constraint: mine.calls(rules, thoughts, begun), valueOf: () => ({}) };
+    return { constraint: mine.calls(callRules(toolChoice, tools, calls), thoughts), valueOf: () => ({}) };
   }
   const schema = jsonSchemaOf(given);
   const check = mine.check(schema);
-  const mayCall = !plain && calls === pythonCalls && tools.length > 0 && toolChoice !== "none";
+  const mayCall = !plain && tools.length > 0 && toolChoice !== "none";
   const rules = mayCall ? callRules("auto", tools, calls) : undefined;
   return {
     constraint: mine.schema(schema, thoughts, rules),
@@ -88,14 +86,14 @@ function refuseContradictions(options: GenerateOptions, tools: readonly ToolDefi
 function callRules(
   choice: ToolChoice,
   tools: readonly ToolDefinition[],
-  { start, end }: CallFormat,
+  { name: form, start, end }: CallFormat,
 ): CallRules {
   const tags = { start, end };
   const told = tools.map(({ name, parameters }) => ({ name, parameters }));
   if (typeof choice === "object") {
-    return { tools: told.filter(({ name }) => name === choice.name), tags, calls: "one" };
+    return { form, tools: told.filter(({ name }) => name === choice.name), tags, calls: "one" };
   }
-  return { tools: told, tags, calls: choice === "auto" ? "free" : choice };
+  return { form, tools: told, tags, calls: choice === "auto" ? "free" : choice };
 }
 
 function checkedValue(

@@ -22,8 +22,6 @@ export interface CallFormat {
   readonly end: string;
   /** @param tools what was offered: a form without types takes them from there */
   readonly block: (tools: readonly ToolDefinition[]) => CallBlock;
-  /** How an answer begins that is sure to be a call, of one function or of any. */
-  readonly opening: (name: string | undefined) => string;
   /** A call as an example, for a model that wrote none. */
   readonly example: string;
 }

@@ -13,8 +13,6 @@ export const jsonCalls: CallFormat = {
   start,
   end,
   block: () => new JsonBlock(),
-  opening: (name) =>
-    `${start}\n{"name": ${name === undefined ? '"' : `${JSON.stringify(name)}, "arguments": {`}`,
   example: `${start}{"name": "f", "arguments": {"a": 1}}${end}`,
 };
 
@@ -70,11 +68,10 @@ function parseJsonCall(block: string): FoundCall {
   }
 }
 
-/** An upper bound: brackets in strings count too. */
 function depthOf(text: string): number {
   let depth = 0;
   let deepest = 0;
-  for (const character of text) {
+  for (const character of text.replace(/"(?:[^"\\]|\\.)*"/g, "")) {
     if (character === "{" || character === "[") deepest = Math.max(deepest, ++depth);
     else if (character === "}" || character === "]") depth--;
   }

@@ -1,5 +1,5 @@
 /** The calls in an answer of MiniCPM4: one Python call a statement, keyword arguments, literal values. */
-import { parameterNamePattern } from "../constraint/callable.ts";
+import { parameterNamePattern } from "../constraint/python-call-machine.ts";
 import { type JsonValue, type ToolCall, toolNamePattern } from "../tools/tool.ts";
 import type { CallBlock, CallFormat, FoundCall } from "./call-format.ts";
 import { NoLiteral, PythonReader } from "./python-literal.ts";
@@ -12,7 +12,6 @@ export const pythonCalls: CallFormat = {
   start: callsStart,
   end: callsEnd,
   block: () => new PythonBlock(),
-  opening: (name) => `${callsStart}\n\`\`\`python\n${name === undefined ? "" : `${name}(`}`,
   example: `${callsStart}\n\`\`\`python\nf(a=1)\n\`\`\`\n${callsEnd}`,
 };
 

@@ -1,4 +1,4 @@
-import { type AnyMachine, type ByteMachine, walk } from "./byte-machine.ts";
+import type { AnyMachine, ByteMachine } from "./byte-machine.ts";
 import { allow, type Constraint, maskWords } from "./constraint.ts";
 import { Recent } from "./recent.ts";
 import { root, type TokenTree, type Vocabulary } from "./vocabulary.ts";
@@ -143,15 +143,4 @@ export class ByteConstraint<State> implements Constraint {
 export interface Compiled {
   readonly machine: AnyMachine;
   readonly masks: Masks;
-}
-
-/** @param begun the text's beginning, which the prompt ends with. @throws RangeError where no text begins so. */
-export function startOf(
-  { machine, masks }: Compiled,
-  vocabulary: Vocabulary,
-  begun = "",
-): ByteConstraint<unknown> {
-  const state = walk(machine, machine.start, begun);
-  if (state === undefined) throw new RangeError(`No text of the form begins with ${JSON.stringify(begun)}.`);
-  return new ByteConstraint(machine, vocabulary, masks, [state]);
 }

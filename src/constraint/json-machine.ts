@@ -138,6 +138,11 @@ interface Spaced {
   readonly spaces: number;
 }
 
+/** Whether one more byte of white space may follow so many. */
+export function maySpace(spaces: number, byte: number): boolean {
+  return spaces < mostSpace && (byte === 0x0a ? spaces === 0 : byte !== 0x0d);
+}
+
 /** JSON with white space, as a whole answer. */
 export function jsonAnswer(schema: JsonSchema): ByteMachine<Spaced> {
   const json = jsonMachine(schema);
@@ -147,8 +152,7 @@ export function jsonAnswer(schema: JsonSchema): ByteMachine<Spaced> {
       const next = json.next(inner, byte);
       if (next === undefined) return undefined;
       const between = next === inner && isSpace(byte);
-      if (between && (spaces === mostSpace || byte === 0x0d || (byte === 0x0a && spaces > 0)))
-        return undefined;
+      if (between && !maySpace(spaces, byte)) return undefined;
       return { inner: next, spaces: between ? spaces + 1 : 0 };
     },
     isWhole: ({ inner }) => json.isWhole(inner),
