@@ -4,6 +4,7 @@ import { pathToFileURL } from "node:url";
 import { type Command, Option } from "commander";
 import {
   connectMcp,
+  type McpCallbacks,
   type McpConfig,
   type McpHost,
   type Tool,
@@ -12,14 +13,18 @@ import {
 } from "../index.ts";
 import { type ApprovalMode, Approvals, type ApprovalsOptions, approvalModes } from "../tools/approvals.ts";
 import { AuditLog } from "../tools/audit-log.ts";
+import { inTurn } from "../tools/in-turn.ts";
 import { parseMcpConfig, secretsOf } from "../tools/mcp-config.ts";
 import { checkTools } from "../tools/tool.ts";
 import { guarded } from "./command-options.ts";
+import { Elicitation, elicitOn } from "./elicitation.ts";
 import { UsageError } from "./failure.ts";
 import { stateFile } from "./folders.ts";
 import { givenFile, givenJson } from "./given-file.ts";
+import type { LineSource } from "./line-source.ts";
 import { integer } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
+import { askOn } from "./tool-approval.ts";
 
 export interface ToolFlags {
   readonly tools?: readonly string[];
@@ -60,24 +65,34 @@ export function addToolOptions(command: Command): Command {
   return command;
 }
 
+interface OpenToolsParts {
+  /** The program's. */
+  readonly own: readonly ToolDefinition[];
+  readonly host?: McpHost | undefined;
+  readonly approvals: Approvals;
+  readonly elicitation: Elicitation;
+  readonly audit?: AuditLog | undefined;
+  readonly flags: ToolFlags;
+}
+
 /** The tools of a command, and how they may be used. */
 export class OpenTools implements AsyncDisposable {
-  constructor(
-    private readonly own: readonly ToolDefinition[],
-    readonly host: McpHost | undefined,
-    readonly approvals: Approvals,
-    private readonly audit: AuditLog | undefined,
-    private readonly flags: ToolFlags,
-  ) {}
+  readonly host: McpHost | undefined;
+  readonly approvals: Approvals;
+
+  constructor(private readonly parts: OpenToolsParts) {
+    this.host = parts.host;
+    this.approvals = parts.approvals;
+  }
 
   /** Those of servers that are there now, and the program's. */
   list(): readonly ToolDefinition[] {
-    return [...this.own, ...(this.host?.tools() ?? [])];
+    return [...this.parts.own, ...(this.host?.tools() ?? [])];
   }
 
   /** For an answer. */
   use(): ToolUse {
-    const { toolChoice, toolSelection, toolDryRun, maxSteps } = this.flags;
+    const { toolChoice, toolSelection, toolDryRun, maxSteps } = this.parts.flags;
     const isWord = toolChoice === "required" || toolChoice === "none" || toolChoice === "auto";
     return {
       tools: this.list(),
@@ -86,8 +101,22 @@ export class OpenTools implements AsyncDisposable {
       toolSelection,
       dryRun: toolDryRun,
       maxSteps,
-      onToolRun: this.audit?.add,
+      onToolRun: this.parts.audit?.add,
     };
+  }
+
+  /** Somebody is there, who is asked one thing after the other. @param onInterrupt Ctrl-C instead of an answer */
+  askOn(source: Pick<LineSource, "read">, terminal: Terminal, onInterrupt: () => void): void {
+    const turns = inTurn();
+    const approve = askOn(source, terminal, onInterrupt);
+    const elicit = elicitOn(source, terminal, onInterrupt);
+    this.approvals.ask = (...asked) => turns(() => approve(...asked));
+    this.parts.elicitation.ask = (...asked) => turns(() => elicit(...asked));
+  }
+
+  askNobody(): void {
+    this.approvals.ask = undefined;
+    this.parts.elicitation.ask = undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -118,7 +147,9 @@ export async function openTools(
     {},
     ...configs.map((config) => config.mcpServers),
   ) as McpConfig["mcpServers"];
-  const host = mcp.length > 0 ? await connectAloud({ mcpServers }, terminal) : undefined;
+  const elicitation = new Elicitation(terminal);
+  const callbacks = { onElicit: elicitation.answer };
+  const host = mcp.length > 0 ? await connectAloud({ mcpServers }, terminal, callbacks) : undefined;
   const secrets = Object.values(mcpServers).flatMap(secretsOf);
   const approvals = new Approvals({
     mode,
@@ -127,7 +158,7 @@ export async function openTools(
     howToAllow: "--tool-approve auto allows all calls",
   });
   const audit = keep ? auditLog(stateFile("tool-calls.jsonl"), secrets, terminal) : undefined;
-  return new OpenTools(own, host, approvals, audit, flags);
+  return new OpenTools({ own, host, approvals, elicitation, audit, flags });
 }
 
 /** @throws UsageError for flags that say how tools are used where there are none. */
@@ -155,10 +186,15 @@ function auditLog(file: string, secrets: readonly string[], terminal: Terminal):
 }
 
 /** Connects, with a status line meanwhile, and a warning for each server that does not come or goes away later. */
-export async function connectAloud(config: McpConfig, terminal: Terminal): Promise<McpHost> {
+export async function connectAloud(
+  config: McpConfig,
+  terminal: Terminal,
+  callbacks: McpCallbacks = {},
+): Promise<McpHost> {
   terminal.status.show("connecting to MCP servers");
   try {
     return await connectMcp(config, {
+      ...callbacks,
       onStatus: ({ server, state, problem }) => {
         if (problem === undefined || (state !== "failed" && state !== "waiting")) return;
         const again = state === "waiting" ? " It is started again." : "";
