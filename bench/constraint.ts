@@ -55,7 +55,12 @@ const value = {
 };
 const free = { tags: [] };
 const tools = Array.from({ length: 20 }, (_, at) => ({ name: `find_person_${at}`, parameters: person }));
-const rules = { tools, tags: { start: callsStart, end: callsEnd }, calls: "required" } as const;
+const rules = {
+  form: "python",
+  tools,
+  tags: { start: callsStart, end: callsEnd },
+  calls: "required",
+} as const;
 
 measure("JSON of a schema", () => engines.schema(person, free), JSON.stringify(value));
 measure(

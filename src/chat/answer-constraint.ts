@@ -6,8 +6,9 @@ import { OptionError } from "../errors.ts";
 import { byteCharacters } from "../model/token-bytes.ts";
 import type { JsonValue, ToolDefinition } from "../tools/tool.ts";
 import type { Question, Voice } from "./answer.ts";
+import type { CallFormat } from "./call-format.ts";
 import type { GenerateOptions } from "./generate-options.ts";
-import { callsEnd, callsStart, pythonCalls } from "./python-calls.ts";
+import { pythonCalls } from "./python-calls.ts";
 import type { Result } from "./result.ts";
 import { thoughtTags } from "./thinking.ts";
 import type { ToolChoice } from "./tool-use.ts";
@@ -32,7 +33,6 @@ export async function answerConstraint(
     plain = false,
     openedThought: opened,
     canThink = false,
-    begun,
     calls = pythonCalls,
     tools = [],
     options,
@@ -47,13 +47,15 @@ export async function answerConstraint(
     return { constraint: await mine.grammar(grammar, thoughts), valueOf: () => ({}) };
   }
   if (given === undefined) {
-    if (plain || toolChoice === undefined || tools.length === 0 || calls !== pythonCalls) return undefined;
-    return { constraint: mine.calls(callRules(toolChoice, tools), thoughts, begun), valueOf: () => ({}) };
+    // Of no tool the model is told under "none", and it might call all the same.
+    const mayHold = tools.length > 0 || toolChoice === "none";
+    if (plain || toolChoice === undefined || !mayHold) return undefined;
+    return { constraint: mine.calls(callRules(toolChoice, tools, calls), thoughts), valueOf: () => ({}) };
   }
   const schema = jsonSchemaOf(given);
   const check = mine.check(schema);
-  const mayCall = !plain && calls === pythonCalls && tools.length > 0 && toolChoice !== "none";
-  const rules = mayCall ? callRules("auto", tools) : undefined;
+  const mayCall = !plain && tools.length > 0 && toolChoice !== "none";
+  const rules = mayCall ? callRules("auto", tools, calls) : undefined;
   return {
     constraint: mine.schema(schema, thoughts, rules),
     valueOf: (result) => checkedValue(result, check),
@@ -81,13 +83,17 @@ function refuseContradictions(options: GenerateOptions, tools: readonly ToolDefi
   }
 }
 
-function callRules(choice: ToolChoice, tools: readonly ToolDefinition[]): CallRules {
-  const tags = { start: callsStart, end: callsEnd };
+function callRules(
+  choice: ToolChoice,
+  tools: readonly ToolDefinition[],
+  { name: form, start, end }: CallFormat,
+): CallRules {
+  const tags = { start, end };
   const told = tools.map(({ name, parameters }) => ({ name, parameters }));
   if (typeof choice === "object") {
-    return { tools: told.filter(({ name }) => name === choice.name), tags, calls: "one" };
+    return { form, tools: told.filter(({ name }) => name === choice.name), tags, calls: "one" };
   }
-  return { tools: told, tags, calls: choice === "auto" ? "free" : choice };
+  return { form, tools: told, tags, calls: choice === "auto" ? "free" : choice };
 }
 
 function checkedValue(

@@ -4,12 +4,11 @@ import { answer, type Voice } from "./answer.ts";
 import type { GenerateOptions } from "./generate-options.ts";
 import type { GenerationEvent } from "./generation.ts";
 import type { Message } from "./message.ts";
-import { pythonCalls } from "./python-calls.ts";
 import type { Result } from "./result.ts";
 import type { ChatTemplate, Prompt } from "./template.ts";
 import { cutToTokens, offeredTools, resultTokens } from "./tool-budget.ts";
 import { answerWithTools } from "./tool-loop.ts";
-import { forcedCall, type ToolChoice } from "./tool-use.ts";
+import type { ToolChoice } from "./tool-use.ts";
 import type { Transcript } from "./transcript.ts";
 
 /** Who answers, and where it is held. */
@@ -44,27 +43,21 @@ export async function answerMessages(
   let sequence: Sequence | undefined;
 
   const step = async (told: readonly Message[], toolChoice: ToolChoice | undefined): Promise<Result> => {
-    // In MiniCPM4's form a constraint holds the answer to a call; in others it is begun as one.
-    const call = callFormat === pythonCalls ? undefined : forcedCall(toolChoice);
-    const render = { addGenerationPrompt: true, thinking: options.thinking, tools, call };
+    const render = { addGenerationPrompt: true, thinking: options.thinking, tools };
     const prompt = template.encode(told, render, transcript);
     sequence ??= await sequenceFor(prompt);
-    const { tokens, openedThought, begun } = prompt;
+    const { tokens, openedThought } = prompt;
     const question = {
       prompt: tokens,
       openedThought,
       canThink: template.hasThinking,
-      begun,
       calls: callFormat,
       tools,
       options: { ...options, toolChoice },
     };
     const result = await answer(voice, sequence, question, emit, signal);
     // Forgotten by the next prompt where the template writes the answer in other words: thoughts are left out.
-    transcript.add(prompt, {
-      text: tokenizer.decode(result.tokens, { continued: begun !== undefined }),
-      tokens: result.tokens,
-    });
+    transcript.add(prompt, { text: tokenizer.decode(result.tokens), tokens: result.tokens });
     return result;
   };
 

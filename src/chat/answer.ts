@@ -33,8 +33,6 @@ export interface Question {
   readonly calls?: CallFormat;
   /** What it may call. */
   readonly tools?: readonly ToolDefinition[];
-  /** What the answer begins with: the prompt ends with it, the tokens go on from there. */
-  readonly begun?: string | undefined;
   readonly options: GenerateOptions;
 }
 

@@ -18,10 +18,10 @@ export interface CallFormat {
   readonly name: "python" | "json" | "xml";
   /** What begins a block. */
   readonly start: string;
+  /** What ends it. */
+  readonly end: string;
   /** @param tools what was offered: a form without types takes them from there */
   readonly block: (tools: readonly ToolDefinition[]) => CallBlock;
-  /** How an answer begins that is sure to be a call, of one function or of any. */
-  readonly opening: (name: string | undefined) => string;
   /** A call as an example, for a model that wrote none. */
   readonly example: string;
 }

@@ -11,9 +11,8 @@ const maxDepth = 64;
 export const jsonCalls: CallFormat = {
   name: "json",
   start,
+  end,
   block: () => new JsonBlock(),
-  opening: (name) =>
-    `${start}\n{"name": ${name === undefined ? '"' : `${JSON.stringify(name)}, "arguments": {`}`,
   example: `${start}{"name": "f", "arguments": {"a": 1}}${end}`,
 };
 
@@ -69,11 +68,10 @@ function parseJsonCall(block: string): FoundCall {
   }
 }
 
-/** An upper bound: brackets in strings count too. */
 function depthOf(text: string): number {
   let depth = 0;
   let deepest = 0;
-  for (const character of text) {
+  for (const character of text.replace(/"(?:[^"\\]|\\.)*"/g, "")) {
     if (character === "{" || character === "[") deepest = Math.max(deepest, ++depth);
     else if (character === "}" || character === "]") depth--;
   }

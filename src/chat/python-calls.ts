@@ -1,4 +1,5 @@
 /** The calls in an answer of MiniCPM4: one Python call a statement, keyword arguments, literal values. */
+import { parameterNamePattern } from "../constraint/python-call-machine.ts";
 import { type JsonValue, type ToolCall, toolNamePattern } from "../tools/tool.ts";
 import type { CallBlock, CallFormat, FoundCall } from "./call-format.ts";
 import { NoLiteral, PythonReader } from "./python-literal.ts";
@@ -9,8 +10,8 @@ export const callsEnd = "<|tool_call_end|>";
 export const pythonCalls: CallFormat = {
   name: "python",
   start: callsStart,
+  end: callsEnd,
   block: () => new PythonBlock(),
-  opening: (name) => `${callsStart}\n\`\`\`python\n${name === undefined ? "" : `${name}(`}`,
   example: `${callsStart}\n\`\`\`python\nf(a=1)\n\`\`\`\n${callsEnd}`,
 };
 
@@ -22,7 +23,7 @@ export interface MalformedCall {
 }
 
 const functionName = new RegExp(toolNamePattern, "uy");
-const parameterName = /[\p{L}_][\p{L}\p{M}\p{N}_-]*(?=\s*=(?!=))/uy;
+const parameterName = new RegExp(String.raw`${parameterNamePattern}(?=\s*=(?!=))`, "uy");
 
 /** Reads one statement; undefined where it is empty, a comment or the fence around a block. Never throws. */
 export function parseCall(statement: string): ToolCall | MalformedCall | undefined {

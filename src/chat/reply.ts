@@ -29,8 +29,6 @@ export interface ReplyOptions {
   readonly calls?: CallFormat | undefined;
   /** What the model was offered. */
   readonly tools?: readonly ToolDefinition[] | undefined;
-  /** What the answer begins with: the prompt ends with it, the tokens go on from there. */
-  readonly begun?: string | undefined;
 }
 
 /** An answer while it is made: tokens in, pieces of text out, cut before a stop text. */
@@ -56,7 +54,6 @@ export class Reply {
     if (options.plain) return;
     this.#thoughts = new ThinkingSplitter(options.openedThought);
     this.#callSplitter = new CallSplitter(options.calls ?? pythonCalls, options.tools);
-    this.#output.add(this.#split(options.begun ?? ""), { final: false });
   }
 
   /** A stop text came up: the answer is complete, further tokens are ignored. */
@@ -157,8 +154,7 @@ export class Reply {
 
   #decode(): string {
     const decoder = this.#options.decoder();
-    const text = this.#tokens.map((token) => decoder.push(token)).join("") + decoder.end();
-    return (this.#options.begun ?? "") + text;
+    return this.#tokens.map((token) => decoder.push(token)).join("") + decoder.end();
   }
 }
 

@@ -29,8 +29,6 @@ export interface RenderOptions {
   readonly thinking?: boolean | undefined;
   /** What the model may call. */
   readonly tools?: readonly ToolDefinition[] | undefined;
-  /** The answer begins with a call: of one function, or of any. Only with `addGenerationPrompt`. */
-  readonly call?: { readonly name?: string | undefined } | undefined;
 }
 
 /** Messages as the tokens that the model was trained to read. */
@@ -39,8 +37,6 @@ export interface Prompt {
   readonly tokens: Int32Array;
   /** The tag that ends a thought which the prompt opens at its end, such as `</think>`: the answer begins inside. */
   readonly openedThought: string | undefined;
-  /** What the answer begins with, at the prompt's end: a call was asked for. */
-  readonly begun?: string;
 }
 
 /** The model's chat template, in Jinja: messages -> prompt. */
@@ -91,14 +87,7 @@ export class ChatTemplate {
   ): Prompt {
     const rendered = this.render(messages, options);
     const opened = options.addGenerationPrompt ? openedThought(textOf(rendered)) : undefined;
-    const begun = options.call && (opened ?? "") + this.callFormat.opening(options.call.name);
-    const pieces = begun === undefined ? rendered : [...rendered, { text: begun, trusted: true }];
-    return {
-      text: textOf(pieces),
-      tokens: transcript.encode(pieces),
-      openedThought: opened,
-      ...(begun !== undefined && { begun }),
-    };
+    return { text: textOf(rendered), tokens: transcript.encode(rendered), openedThought: opened };
   }
 
   /** The prompt's text, special tokens of messages apart from the template's own. Throws as `encode`. */

@@ -1,4 +1,5 @@
 /** The tool loop: the model calls, the calls are made, the model goes on from what they gave, until it answers. */
+import { inTurn } from "../tools/in-turn.ts";
 import { makeCall, type ToolRun } from "../tools/make-call.ts";
 import { isTool, type ToolCall, type ToolDefinition } from "../tools/tool.ts";
 import type { CallFormat } from "./call-format.ts";
@@ -83,19 +84,13 @@ function hasOwnCalls(
 async function makeCalls(calls: readonly ToolCall[], loop: ToolLoop): Promise<ToolRun[]> {
   const { tools, use, emit, signal } = loop;
   const { approve, dryRun, toolTimeoutMs: timeoutMs = 60_000, onToolRun = () => {} } = use;
-  let turn: Promise<unknown> = Promise.resolve();
-  const inTurn: typeof approve =
-    approve &&
-    ((...asked) => {
-      const answer = turn.then(() => approve(...asked));
-      turn = answer.catch(() => {});
-      return answer;
-    });
+  const turns = inTurn();
+  const oneByOne: typeof approve = approve && ((...asked) => turns(async () => approve(...asked)));
   const runs = await Promise.allSettled(
     calls.map(async (call) => {
       const run = await makeCall(call, {
         tools,
-        approve: inTurn,
+        approve: oneByOne,
         dryRun,
         timeoutMs,
         signal,

@@ -2,6 +2,7 @@
  * Functions told to a model in its system message, in the form that MiniCPM4 was trained on (that of MiniCPM3's function
  * calling): for MiniCPM checkpoints whose chat template has no place for tools.
  */
+import { isRequired } from "../constraint/callable.ts";
 import { isObject } from "../model/json-fields.ts";
 import type { ToolDefinition } from "../tools/tool.ts";
 import type { Message } from "./message.ts";
@@ -103,10 +104,6 @@ function typeOf(name: string, schema: Schema): string {
 function defaultOf({ default: value }: Schema): string {
   if (typeof value === "boolean") return value ? "True" : "False";
   return value === undefined || value === null ? "None" : JSON.stringify(value);
-}
-
-function isRequired({ required }: Schema, name: string): boolean {
-  return Array.isArray(required) && required.includes(name);
 }
 
 function propertiesOf({ properties }: Schema): Readonly<Record<string, Schema>> {

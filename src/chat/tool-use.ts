@@ -15,10 +15,9 @@ export interface ToolUse {
    */
   readonly tools?: readonly ToolDefinition[] | undefined;
   /**
-   * Holds calls to the tools, for models that write them as MiniCPM4 does: only those there are, with parameters that they
+   * Holds calls to the tools, in the form in which the model writes them: only those there are, with parameters that they
    * have and values of their types. "required" and a name make the first answer a call, after what the model may think
-   * before; later ones may call or not. Models of other forms have that first answer begun as a call, and are held to
-   * nothing. "none" tells no model of any tool. Default: the model calls as it likes and is not held to anything.
+   * before; later ones may call or not. "none" tells the model of no tool and lets it call none. Default: the model calls as it likes and is not held to anything.
    */
   readonly toolChoice?: ToolChoice | undefined;
   /**
@@ -72,10 +71,4 @@ export function checkToolUse({
       toolChoice,
     );
   }
-}
-
-/** How the answer has to begin. */
-export function forcedCall(choice: ToolChoice | undefined): { readonly name?: string } | undefined {
-  if (typeof choice === "object") return { name: choice.name };
-  return choice === "required" ? {} : undefined;
 }

@@ -1,5 +1,5 @@
 /** Calls as MiniCPM5 writes them: `<function name="f"><param name="a">1</param></function>`. */
-import { isObject } from "../model/json-fields.ts";
+import { entities, isTextParameter } from "../constraint/xml-call-machine.ts";
 import type { JsonValue, ToolDefinition } from "../tools/tool.ts";
 import type { CallBlock, CallFormat, FoundCall } from "./call-format.ts";
 
@@ -11,8 +11,8 @@ const verbatimEnd = "]]>";
 export const xmlCalls: CallFormat = {
   name: "xml",
   start,
+  end,
   block: (tools) => new XmlBlock(tools),
-  opening: (name) => `${start}"${name === undefined ? "" : `${name}">`}`,
   example: `${start}"f"><param name="a">1</param>${end}`,
 };
 
@@ -63,7 +63,7 @@ function parseXmlCall(block: string, tools: readonly ToolDefinition[]): FoundCal
   const named = functionName.exec(block);
   if (!named) return malformed("the function's name is missing");
   const name = named[1] ?? named[2] ?? "";
-  const properties = tools.find((tool) => tool.name === name)?.parameters?.properties;
+  const parameters = tools.find((tool) => tool.name === name)?.parameters;
   const given = new Map<string, JsonValue>();
   for (let at = named[0].length; block.slice(at).trim() !== ""; ) {
     parameter.lastIndex = at;
@@ -73,7 +73,7 @@ function parseXmlCall(block: string, tools: readonly ToolDefinition[]): FoundCal
     const value = readValue(block, parameter.lastIndex);
     if (!value) return malformed(`</param> is missing behind ${key}`);
     if (given.has(key)) return malformed(`${key} is given twice`);
-    given.set(key, typed(value.text, isObject(properties) ? properties[key] : undefined));
+    given.set(key, isTextParameter(parameters, key) ? value.text : typed(value.text));
     at = value.end;
   }
   return { name, arguments: Object.fromEntries(given) };
@@ -99,17 +99,12 @@ function readValue(block: string, from: number): { readonly text: string; readon
   }
 }
 
-const entities: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
-
 function unescaped(text: string): string {
-  return text.replace(/&(lt|gt|quot|apos|amp);/g, (_, name: string) => entities[name] ?? "");
+  return text.replace(/&\w+;/g, (entity) => entities.get(entity) ?? entity);
 }
 
-/** The value that a text stands for where the schema wants something other than a text. */
-function typed(text: string, schema: unknown): JsonValue {
-  const type = isObject(schema) ? schema.type : undefined;
-  const types: readonly unknown[] = Array.isArray(type) ? type : type === undefined ? [] : [type];
-  if (types.length === 0 || types.includes("string")) return text;
+/** The value that a text stands for where something other than a text is wanted. */
+function typed(text: string): JsonValue {
   try {
     return JSON.parse(text) as JsonValue;
   } catch {

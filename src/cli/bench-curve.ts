@@ -1,5 +1,5 @@
 /** `minicpm bench --curve`: prefill and decode speed over the length of the context. */
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
@@ -25,6 +25,7 @@ import { quantize } from "../quantize/quantize.ts";
 import { Prepared, type VersusFlags } from "./bench-versus.ts";
 import { guarded } from "./command-options.ts";
 import { UsageError } from "./failure.ts";
+import { givenFile } from "./given-file.ts";
 import { escaped } from "./printable.ts";
 import { integer } from "./settings.ts";
 import { bytesStatus } from "./status-line.ts";
@@ -145,7 +146,7 @@ class Points {
 
 /** The measured points of a file that `--points` has written. @throws UsageError */
 export function readPoints(file: string): CurvePoint[] {
-  const lines = readFileSync(file, "utf8").split("\n");
+  const lines = givenFile(file).toString().split("\n");
   return lines.flatMap((line, index) => {
     if (line.trim() === "") return [];
     try {

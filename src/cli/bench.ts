@@ -27,6 +27,7 @@ import {
   ropeOption,
   sparseOption,
   spillOptions,
+  threadsOption,
 } from "./command-options.ts";
 import { chosenModel, defaultModelHelp, modelHelp } from "./default-model.ts";
 import { UsageError } from "./failure.ts";
@@ -72,6 +73,7 @@ export function addBenchCommand(program: Command, terminal: Terminal): void {
   addOutputOptions(command, "the same as -o json, errors too");
   command.action(async (reference: string | undefined, options: BenchOptions) => {
     applyOutputOptions(terminal, options);
+    refuseUnread(command, options);
     const tests = workloads({
       prompts: options.prompt,
       generations: options.generate,
@@ -175,13 +177,43 @@ function addWhereOptions(command: Command): void {
     new Option("--ops", "time and bytes of each kind of op, too: selection, attention, linear layers, ..."),
   );
   add(new Option("--keep", "leave the shape's weights in the cache folder for the next time"));
-  add(new Option("-t, --threads <count>", "threads that compute").argParser(guarded(integer(1, 1024))));
+  add(threadsOption());
   add(new Option("--device <name>", "where to run").choices(["cpu", "reference"]).default("cpu"));
   add(kvTypeOption());
   for (const option of spillOptions()) add(option);
   for (const option of packOptions()) add(option);
   add(sparseOption().default("auto"));
   add(ropeOption().default("native"));
+}
+
+/** Flags that the measurement asked for would not read. @throws UsageError */
+function refuseUnread(command: Command, { curve, vs, vsModel, prompt, generate }: BenchOptions): void {
+  const given = (...names: (keyof BenchOptions)[]) =>
+    command.options
+      .filter((option) => names.some((name) => name === option.attributeName()))
+      .filter((option) => command.getOptionValueSource(option.attributeName()) === "cli")
+      .map(({ long }) => long)
+      .join(", ");
+  const compares = vs !== undefined || vsModel !== undefined;
+  if (curve === undefined) {
+    const unread = given("points", "budget", "vsMost");
+    if (unread !== "") throw new UsageError(`Only --curve reads ${unread}: add --curve, or leave it out.`);
+    if (!compares && given("svg") !== "") {
+      throw new UsageError("--svg draws a comparison or a curve: add --vs, --vs-model or --curve.");
+    }
+    if (compares && given("ops") !== "") throw new UsageError("--vs and --vs-model take no --ops.");
+    return;
+  }
+  const unread = given("depth", "batch", "turn", "ops");
+  if (unread !== "") {
+    throw new UsageError(
+      `--curve does not read ${unread}: its lengths are the depths, as in --curve 1024,8192. Leave it out.`,
+    );
+  }
+  if (prompt.length > 1 || generate.length > 1) throw new UsageError("--curve takes one -p and one -n.");
+  if (vs === undefined && given("vsMost", "vsType") !== "") {
+    throw new UsageError("--vs-most and --vs-type are about llama.cpp: add --vs llama.cpp.");
+  }
 }
 
 /** How the model is loaded, alone or in a comparison. */

@@ -10,7 +10,6 @@ import { tellForm } from "./form-options.ts";
 import type { LineSource } from "./line-source.ts";
 import { type Prompts, readInput } from "./message-reader.ts";
 import type { Terminal } from "./terminal.ts";
-import { askOn } from "./tool-approval.ts";
 import type { OpenTools } from "./tool-options.ts";
 
 export interface ChatLoopOptions {
@@ -59,8 +58,6 @@ export class ChatLoop {
 
   /** @returns the exit code. */
   async run(source: LineSource): Promise<number> {
-    const { tools, terminal } = this.chat;
-    if (tools && this.options.interactive) tools.approvals.ask = askOn(source, terminal, this.interrupt);
     for (;;) {
       const input = await readInput(source, this.options.prompts);
       if (input.type === "end") return exitCodes.ok;
@@ -76,7 +73,7 @@ export class ChatLoop {
           ? { type: "send", text: input.text }
           : this.command(input.name, input.argument);
       if (next.type === "quit") return exitCodes.ok;
-      if (next.type === "send") await this.send(next.text);
+      if (next.type === "send") await this.send(next.text, source);
       if (next.type === "save" || next.type === "load") await this.saveOrLoad(next.type, next.path);
     }
   }
@@ -102,13 +99,15 @@ export class ChatLoop {
     }
   }
 
-  private async send(text: string): Promise<void> {
+  private async send(text: string, source: LineSource): Promise<void> {
     const { chat } = this;
     const { session, terminal } = chat;
     chat.lastMessage = text;
     chat.lastAnswered = false;
     this.running = new AbortController();
     const { signal } = this.running;
+    // Between two answers the line is the next message's.
+    if (this.options.interactive) chat.tools?.askOn(source, terminal, this.interrupt);
     try {
       const { json, verbose } = this.options;
       const context = () => contextStatus(session.contextUsed, session.contextLength);
@@ -139,6 +138,7 @@ export class ChatLoop {
       }
     } finally {
       this.running = undefined;
+      chat.tools?.askNobody();
     }
   }
 
@@ -146,7 +146,7 @@ export class ChatLoop {
   private fail(error: unknown, advice?: string): void {
     const { terminal } = this.chat;
     if (!this.options.interactive) throw error;
-    if (advice !== undefined && !this.options.json) terminal.message(terminal.style.yellow(advice));
+    if (advice !== undefined && !this.options.json) terminal.warn(advice);
     else reportFailure(error, terminal, this.options);
   }
 }

@@ -50,7 +50,7 @@ export function addLoadOptions(command: Command): Command {
       'tokens a conversation can hold, or "auto": the most that fits',
     ).argParser(guarded((text) => (text === "auto" ? text : integer(1)(text)))),
   );
-  add(new Option("-t, --threads <count>", "threads that compute").argParser(guarded(integer(1))));
+  add(threadsOption());
   add(new Option("--device <name>", "where to run").choices(["auto", "cpu", "reference"]));
   add(kvTypeOption());
   for (const option of spillOptions()) add(option);
@@ -58,6 +58,10 @@ export function addLoadOptions(command: Command): Command {
   add(sparseOption());
   add(ropeOption());
   return command;
+}
+
+export function threadsOption(help = "threads that compute"): Option {
+  return new Option("-t, --threads <count>", help).argParser(guarded(integer(1, 1024)));
 }
 
 export function kvTypeOption(): Option {

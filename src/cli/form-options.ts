@@ -3,7 +3,7 @@ import { extname } from "node:path";
 import type { Command } from "commander";
 import type { GenerateOptions, Result } from "../index.ts";
 import { UsageError } from "./failure.ts";
-import { givenFile } from "./given-file.ts";
+import { givenFile, givenJson } from "./given-file.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface FormFlags {
@@ -23,11 +23,11 @@ export function addFormOptions(command: Command): Command {
 /** @throws UsageError for a file that is no such thing, and what reading throws. */
 export function formOptions({ schema, grammar }: FormFlags): Pick<GenerateOptions, "schema" | "grammar"> {
   if (schema !== undefined && grammar !== undefined) throw new UsageError("Either --schema or --grammar.");
-  if (schema !== undefined) return { schema: jsonFile(schema) as NonNullable<GenerateOptions["schema"]> };
+  if (schema !== undefined) return { schema: givenJson(schema) as NonNullable<GenerateOptions["schema"]> };
   if (grammar === undefined) return {};
   switch (extname(grammar)) {
     case ".json":
-      return { grammar: { tags: jsonFile(grammar) as object } };
+      return { grammar: { tags: givenJson(grammar) as object } };
     case ".regex":
       return {
         grammar: {
@@ -45,13 +45,4 @@ export function formOptions({ schema, grammar }: FormFlags): Pick<GenerateOption
 export function tellForm({ valueProblem }: Result, terminal: Terminal): boolean {
   if (valueProblem !== undefined) terminal.notice(valueProblem);
   return valueProblem === undefined;
-}
-
-function jsonFile(file: string): unknown {
-  const text = givenFile(file).toString();
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new UsageError(`${file} is no JSON: ${cause instanceof Error ? cause.message : cause}.`);
-  }
 }

@@ -9,6 +9,16 @@ const reasons: Readonly<Record<string, string>> = {
   EACCES: "you may not read it",
 };
 
+/** The JSON in `file`. @throws UsageError that says why it cannot be read, or is none. */
+export function givenJson(file: string): unknown {
+  const text = givenFile(file).toString();
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new UsageError(`${file} is no JSON: ${cause instanceof Error ? cause.message : cause}.`);
+  }
+}
+
 /** What is in `file`. @throws UsageError that says why it cannot be read. */
 export function givenFile(file: string): Buffer {
   try {

@@ -1,13 +1,9 @@
 #!/usr/bin/env node
 /** `minicpm`: runs the command line and turns what happens into an exit code. */
-import { readFileSync } from "node:fs";
+import { implementation } from "../tools/mcp-implementation.ts";
 import { exitCodes, reportFailure } from "./failure.ts";
 import { createProgram } from "./program.ts";
 import { Terminal } from "./terminal.ts";
-
-const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-  version: string;
-};
 
 // The reader of a pipe has left (`| head`): nothing more to say, and nobody to say it to.
 for (const stream of [process.stdout, process.stderr]) {
@@ -19,7 +15,7 @@ for (const stream of [process.stdout, process.stderr]) {
 const terminal = new Terminal();
 const flags = process.argv.slice(2, process.argv.includes("--") ? process.argv.indexOf("--") : undefined);
 try {
-  await createProgram(terminal, version).parseAsync();
+  await createProgram(terminal, implementation.version).parseAsync();
 } catch (error) {
   process.exitCode = reportFailure(error, terminal, {
     json: flags.includes("--json"),

@@ -48,6 +48,7 @@ export function addMcpCheckCommand(mcp: Command, terminal: Terminal): void {
         }
         const { answers, silent, skipped } = counts;
         terminal.notice(`${plural(answers, "tool")} answered, ${silent} did not, ${skipped} skipped.`);
+        if (skipped > 0) terminal.notice("--call NAME calls one that may change something, after asking.");
         if (silent > 0) throw new QuietFailure();
       }),
     );

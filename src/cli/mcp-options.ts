@@ -1,11 +1,12 @@
 /** What the commands of `minicpm mcp` that look at servers have in common. */
 import type { Command } from "commander";
 import type { McpHost } from "../index.ts";
-import { readMcpConfig } from "../tools/mcp-config.ts";
 import { addOutputOptions, applyOutputOptions, type OutputOptions } from "./command-options.ts";
+import { Elicitation, elicitOn } from "./elicitation.ts";
 import { UsageError } from "./failure.ts";
 import type { Terminal } from "./terminal.ts";
-import { connectAloud } from "./tool-options.ts";
+import { connectAloud, givenServers } from "./tool-options.ts";
+import { TypedLine } from "./typed-line.ts";
 
 export interface McpFlags extends OutputOptions {
   readonly mcp?: string;
@@ -23,6 +24,10 @@ export async function withHost(
 ): Promise<void> {
   applyOutputOptions(terminal, options);
   if (options.mcp === undefined) throw new UsageError("Say which servers: --mcp FILE.");
-  await using host = await connectAloud(await readMcpConfig(options.mcp), terminal);
+  const elicitation = new Elicitation(terminal);
+  using source = process.stdin.isTTY ? new TypedLine() : undefined;
+  if (source) elicitation.ask = elicitOn(source, terminal, () => process.kill(process.pid, "SIGINT"));
+  const callbacks = { onElicit: elicitation.answer };
+  await using host = await connectAloud(givenServers(options.mcp), terminal, callbacks);
   await work(host);
 }

@@ -9,11 +9,11 @@ import {
   guarded,
   type OutputOptions,
   oneOfNumbers,
+  threadsOption,
 } from "./command-options.ts";
 import { interruptible } from "./interrupt.ts";
 import { escaped } from "./printable.ts";
 import { formatBytes, formatDuration } from "./quantities.ts";
-import { integer } from "./settings.ts";
 import { bytesStatus } from "./status-line.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -39,7 +39,7 @@ export function addQuantizeCommand(program: Command, terminal: Terminal): void {
         .argParser(guarded(oneOfNumbers(packGroups)))
         .default(128),
     )
-    .addOption(new Option("-t, --threads <count>", "threads that pack").argParser(guarded(integer(1, 1024))))
+    .addOption(threadsOption("threads that pack"))
     .option("--force", "replace a packed folder that is there");
   addOutputOptions(command, "one JSON object: path, format, group, sourceBytes, bytes, seconds");
   command.action(async (model: string, out: string, options: QuantizeFlags) => {

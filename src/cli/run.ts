@@ -18,7 +18,6 @@ import { interruptible } from "./interrupt.ts";
 import { loadAloud } from "./load-aloud.ts";
 import { readStdin } from "./stdin.ts";
 import type { Terminal } from "./terminal.ts";
-import { askOn } from "./tool-approval.ts";
 import { addToolOptions, openTools, type ToolFlags } from "./tool-options.ts";
 import { TypedLine } from "./typed-line.ts";
 
@@ -64,8 +63,7 @@ export async function answerOnce(
     await using tools = await openTools(options, terminal, { keep: options.history !== false });
     await using model = await loadAloud(reference, load, terminal);
     using source = tools && process.stdin.isTTY ? new TypedLine() : undefined;
-    if (tools && source)
-      tools.approvals.ask = askOn(source, terminal, () => process.kill(process.pid, "SIGINT"));
+    if (source) tools?.askOn(source, terminal, () => process.kill(process.pid, "SIGINT"));
     const asked = model.chat(messages, { ...generate, ...tools?.use(), signal });
     const result = await showAnswer(asked, terminal, options);
     isOfForm = tellForm(result, terminal);

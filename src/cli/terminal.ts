@@ -75,6 +75,11 @@ export class Terminal {
     if (this.streams.stderr.isTTY) this.notice(text);
   }
 
+  /** A line on stderr about something that goes wrong and ends nothing; with `--quiet` too. */
+  warn(text: string): void {
+    this.message(this.jsonLines ? JSON.stringify({ warning: text }) : this.style.yellow(printable(text)));
+  }
+
   /** A line on stderr that always appears. */
   message(text: string): void {
     this.status.clear();

@@ -1,14 +1,9 @@
 import { type ByteMachine, isSpace } from "./byte-machine.ts";
-import { Tag } from "./tag.ts";
-
-export interface ThoughtTags {
-  readonly start: string;
-  readonly end: string;
-}
+import { Tag, type Tags } from "./tag.ts";
 
 export interface ThoughtOptions {
   /** Thoughts that the answer may begin with. Empty: it may not think. */
-  readonly tags: readonly ThoughtTags[];
+  readonly tags: readonly Tags[];
   /** The tag that ends a thought which the prompt has opened: the answer begins inside of it. */
   readonly opened?: string | undefined;
 }

@@ -1,28 +1,13 @@
-import { type AnyMachine, type ByteMachine, walk } from "./byte-machine.ts";
+import type { AnyMachine, ByteMachine } from "./byte-machine.ts";
 import { allow, type Constraint, maskWords } from "./constraint.ts";
+import { Recent } from "./recent.ts";
 import { root, type TokenTree, type Vocabulary } from "./vocabulary.ts";
 
-/** Masks by the machine's keys, the longest unused forgotten: all constraints of one machine share it. */
-export class MaskCache {
-  readonly #masks = new Map<string, Uint32Array>();
+/** Masks by the machine's keys: all constraints of one machine share them. */
+export type Masks = Recent<Uint32Array>;
 
-  /** @param most masks held; one is 9 KiB for 73,448 tokens */
-  constructor(private readonly most = 256) {}
-
-  get(key: string): Uint32Array | undefined {
-    const mask = this.#masks.get(key);
-    if (mask) {
-      this.#masks.delete(key);
-      this.#masks.set(key, mask);
-    }
-    return mask;
-  }
-
-  set(key: string, mask: Uint32Array): void {
-    this.#masks.set(key, mask);
-    const [oldest] = this.#masks.keys();
-    if (this.#masks.size > this.most && oldest !== undefined) this.#masks.delete(oldest);
-  }
+export function newMasks(): Masks {
+  return new Recent(256); // of 9 KiB each for 73,448 tokens
 }
 
 /** A stop token was taken. */
@@ -32,19 +17,19 @@ const ended = Symbol("ended");
 export class ByteConstraint<State> implements Constraint {
   readonly #machine: ByteMachine<State>;
   readonly #vocabulary: Vocabulary;
-  readonly #cache: MaskCache;
+  readonly #masks: Masks;
   /** The state before the first token and after each. */
   readonly #states: (State | typeof ended)[];
 
   constructor(
     machine: ByteMachine<State>,
     vocabulary: Vocabulary,
-    cache = new MaskCache(),
+    masks = newMasks(),
     states?: readonly (State | typeof ended)[],
   ) {
     this.#machine = machine;
     this.#vocabulary = vocabulary;
-    this.#cache = cache;
+    this.#masks = masks;
     this.#states = states ? [...states] : [machine.start];
   }
 
@@ -70,7 +55,7 @@ export class ByteConstraint<State> implements Constraint {
     mask.fill(0);
     if (state === ended) return;
     const key = this.#machine.key?.(state);
-    const known = key === undefined ? undefined : this.#cache.get(key);
+    const known = key === undefined ? undefined : this.#masks.get(key);
     if (known) {
       mask.set(known);
       return;
@@ -83,7 +68,7 @@ export class ByteConstraint<State> implements Constraint {
       return true;
     });
     if (this.#machine.isWhole(state)) for (const token of this.#vocabulary.stopTokens) allow(mask, token);
-    if (key !== undefined) this.#cache.set(key, mask.slice(0, maskWords(this.#vocabulary.vocabSize)));
+    if (key !== undefined) this.#masks.set(key, mask.slice(0, maskWords(this.#vocabulary.vocabSize)));
   }
 
   forced(limit: number): number[] {
@@ -103,7 +88,7 @@ export class ByteConstraint<State> implements Constraint {
   }
 
   fork(): ByteConstraint<State> {
-    return new ByteConstraint(this.#machine, this.#vocabulary, this.#cache, this.#states);
+    return new ByteConstraint(this.#machine, this.#vocabulary, this.#masks, this.#states);
   }
 
   dispose(): void {}
@@ -157,16 +142,5 @@ export class ByteConstraint<State> implements Constraint {
 /** A machine with the masks that were made of it. */
 export interface Compiled {
   readonly machine: AnyMachine;
-  readonly cache: MaskCache;
-}
-
-/** @param begun the text's beginning, which the prompt ends with. @throws RangeError where no text begins so. */
-export function startOf(
-  { machine, cache }: Compiled,
-  vocabulary: Vocabulary,
-  begun = "",
-): ByteConstraint<unknown> {
-  const state = walk(machine, machine.start, begun);
-  if (state === undefined) throw new RangeError(`No text of the form begins with ${JSON.stringify(begun)}.`);
-  return new ByteConstraint(machine, vocabulary, cache, [state]);
+  readonly masks: Masks;
 }

@@ -12,7 +12,7 @@ export interface ByteMachine<State> {
   isDone(state: State): boolean;
   /**
    * Inside a string where any plain text may come: how many characters of it, possibly Infinity. Plain text has no
-   * quotes, backslashes and control characters. Undefined elsewhere: byte by byte then.
+   * quotes, backslashes, `<`, `&` and control characters. Undefined elsewhere: byte by byte then.
    */
   stringRoom?(state: State): number | undefined;
   /** States of one key allow the same bytes from here on. Undefined: not worth remembering. */
@@ -31,6 +31,11 @@ export function walk<State>(machine: ByteMachine<State>, from: State, text: stri
     if (state === undefined) return undefined;
   }
   return state;
+}
+
+/** The text's UTF-8, a character a byte. */
+export function latin1(text: string): string {
+  return Buffer.from(text, "utf8").toString("latin1");
 }
 
 /** Space, tab, line feed, carriage return. */

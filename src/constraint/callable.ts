@@ -1,4 +1,4 @@
-/** Functions as the call machine needs them: names, and the schema of the arguments as the JSON engine can keep it. */
+/** Functions as the machines of calls need them: names, and the schema of the arguments as the JSON engine can keep it. */
 import { ConstraintError } from "../errors.ts";
 import { type JsonMachine, jsonMachine } from "./json-machine.ts";
 import { checkSchemaSize } from "./json-schema.ts";
@@ -12,7 +12,7 @@ export interface Callable {
 
 export interface PreparedCallable {
   readonly name: string;
-  /** Parameters that can be written before a `=`. */
+  /** Parameters that a call can name. */
   readonly parameters: readonly string[];
   /** The arguments as one JSON object. */
   readonly json: JsonMachine;
@@ -20,25 +20,26 @@ export interface PreparedCallable {
 
 type Schema = Readonly<Record<string, unknown>>;
 
-/** As src/chat/python-calls.ts reads it. */
-const parameterName = /^[\p{L}_][\p{L}\p{M}\p{N}_-]*$/u;
-
 /**
  * Schemas of other people's tools are full of what cannot be kept while the text is made (`pattern`, `format`,
  * `nullable`): such keywords are left out here, and checked by who makes the call.
  *
- * @throws ConstraintError for a tool that cannot be called in Python's syntax.
+ * @param canName whether the form of the calls can name such a parameter
+ * @throws ConstraintError for a tool that cannot be called in that form.
  */
-export function prepareCallable({ name, parameters = {} }: Callable): PreparedCallable {
+export function prepareCallable(
+  { name, parameters = {} }: Callable,
+  canName: (parameter: string) => boolean = () => true,
+): PreparedCallable {
   const what = `tool ${name}`;
   try {
     checkSchemaSize(parameters);
     const schema = kept({ ...parameters, type: "object" }) as Schema;
     const names = [...parameterNames(schema, schema, new Set())];
-    const writable = names.filter((one) => parameterName.test(one));
+    const writable = names.filter(canName);
     const lost = names.find((one) => !writable.includes(one) && isRequired(schema, one));
     if (lost !== undefined) {
-      throw new ConstraintError(what, `its parameter ${JSON.stringify(lost)} cannot be written before a "="`);
+      throw new ConstraintError(what, `no call can name its parameter ${JSON.stringify(lost)}`);
     }
     return { name, parameters: writable, json: jsonMachine(schema) };
   } catch (cause) {
@@ -102,6 +103,6 @@ function referred(root: Schema, reference: string): unknown {
     }, root);
 }
 
-function isRequired({ required }: Schema, name: string): boolean {
+export function isRequired({ required }: Schema, name: string): boolean {
   return Array.isArray(required) && required.includes(name);
 }

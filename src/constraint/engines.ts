@@ -1,26 +1,34 @@
 /** The constraints of one model: what is made of its vocabulary is made once, and schemas that come again are known. */
 import { afterThought, type ThoughtOptions } from "./after-thought.ts";
-import { type Compiled, MaskCache, startOf } from "./byte-constraint.ts";
+import { ByteConstraint, type Compiled, newMasks } from "./byte-constraint.ts";
 import type { AnyMachine } from "./byte-machine.ts";
-import { callMachine } from "./call-machine.ts";
 import type { Callable } from "./callable.ts";
 import type { Constraint } from "./constraint.ts";
 import { either } from "./either.ts";
 import { type Grammar, Grammars } from "./grammar.ts";
+import { jsonCallMachine } from "./json-call-machine.ts";
 import { jsonAnswer } from "./json-machine.ts";
 import { type Check, checkOf, type JsonSchema } from "./json-schema.ts";
-import { type CallTags, callsOnly, textWithCalls, textWithoutCalls } from "./reply-machine.ts";
+import { pythonCallMachine } from "./python-call-machine.ts";
+import { Recent } from "./recent.ts";
+import { callsOnly, textWithCalls, textWithoutCalls } from "./reply-machine.ts";
+import type { Tags } from "./tag.ts";
 import { Vocabulary, type VocabularySource } from "./vocabulary.ts";
+import { xmlCallMachine } from "./xml-call-machine.ts";
 
 export interface EnginesSource extends VocabularySource {
   /** Bytes as the characters by which GPT-2's vocabularies write them. */
   readonly byteCharacters: readonly string[];
 }
 
-/** What may be called and what has to be. `one`: the block has exactly one call. */
+/** How calls are written: as MiniCPM4, Qwen or MiniCPM5 write them. */
+export type CallForm = "python" | "json" | "xml";
+
+/** What may be called and what has to be. `one`: exactly one call. */
 export interface CallRules {
+  readonly form: CallForm;
   readonly tools: readonly Callable[];
-  readonly tags: CallTags;
+  readonly tags: Tags;
   readonly calls: "none" | "free" | "required" | "one";
 }
 
@@ -30,8 +38,8 @@ const mostCompiled = 16;
 export class Engines {
   #vocabulary: Vocabulary | undefined;
   #grammars: Grammars | undefined;
-  readonly #compiled = new Map<string, Compiled>();
-  readonly #checks = new Map<string, Check>();
+  readonly #compiled = new Recent<Compiled>(mostCompiled);
+  readonly #checks = new Recent<Check>(mostCompiled);
 
   constructor(private readonly source: EnginesSource) {}
 
@@ -42,9 +50,9 @@ export class Engines {
 
   /** JSON of a schema, or calls where there are rules for them. @throws ConstraintError */
   schema(schema: JsonSchema, thoughts: ThoughtOptions, rules?: CallRules): Constraint {
-    return this.#start({ schema, thoughts, rules }, undefined, () => {
+    return this.#start({ schema, thoughts, rules }, () => {
       const json = jsonAnswer(schema);
-      const body: AnyMachine = rules ? either(callsOnly(rules.tags, block(rules)), json) : json;
+      const body: AnyMachine = rules ? either(blocks(rules), json) : json;
       return afterThought(body, thoughts);
     });
   }
@@ -52,15 +60,13 @@ export class Engines {
   /**
    * Text and calls as the rules allow them.
    *
-   * @param begun the answer's beginning, where the prompt ends with it
    * @throws ConstraintError naming the tool that cannot be called.
    */
-  calls(rules: CallRules, thoughts: ThoughtOptions, begun?: string): Constraint {
-    return this.#start({ thoughts, rules }, begun, () => {
+  calls(rules: CallRules, thoughts: ThoughtOptions): Constraint {
+    return this.#start({ thoughts, rules }, () => {
       const { tags, calls } = rules;
       if (calls === "none") return afterThought(textWithoutCalls(tags), thoughts);
-      const body: AnyMachine =
-        calls === "free" ? textWithCalls(tags, block(rules)) : callsOnly(tags, block(rules));
+      const body: AnyMachine = calls === "free" ? textWithCalls(tags, block(rules)) : blocks(rules);
       return afterThought(body, thoughts);
     });
   }
@@ -73,28 +79,26 @@ export class Engines {
 
   /** A check of values. @throws ConstraintError where the schema is none. */
   check(schema: JsonSchema): Check {
-    return remembered(this.#checks, JSON.stringify(schema), () => checkOf(schema));
+    return this.#checks.take(JSON.stringify(schema), () => checkOf(schema));
   }
 
-  #start(what: object, begun: string | undefined, make: () => AnyMachine): Constraint {
-    const compiled = remembered(this.#compiled, JSON.stringify(what), () => ({
+  #start(what: object, make: () => AnyMachine): Constraint {
+    const { machine, masks } = this.#compiled.take(JSON.stringify(what), () => ({
       machine: make(),
-      cache: new MaskCache(),
+      masks: newMasks(),
     }));
-    return startOf(compiled, this.vocabulary, begun);
+    return new ByteConstraint(machine, this.vocabulary, masks);
   }
 }
 
-function block({ tools, tags, calls }: CallRules) {
-  return callMachine(tools, { end: tags.end, ...(calls === "one" && { most: 1 }) });
+/** Of MiniCPM4's form one block has all calls, of the others each has one. */
+function block({ form, tools, tags: { end }, calls }: CallRules): AnyMachine {
+  if (form === "json") return jsonCallMachine(tools, { end });
+  if (form === "xml") return xmlCallMachine(tools, { end });
+  return pythonCallMachine(tools, { end, ...(calls === "one" && { most: 1 }) });
 }
 
-/** The value of a key, made where there is none; the oldest of too many goes. */
-function remembered<Value>(values: Map<string, Value>, key: string, make: () => Value): Value {
-  const value = values.get(key) ?? make();
-  values.delete(key);
-  values.set(key, value);
-  const [oldest] = values.keys();
-  if (values.size > mostCompiled && oldest !== undefined) values.delete(oldest);
-  return value;
+function blocks(rules: CallRules): AnyMachine {
+  const several = rules.form !== "python" && rules.calls !== "one";
+  return callsOnly(rules.tags, block(rules), { several });
 }

@@ -16,6 +16,8 @@ export interface EngineState {
   /** A string so far, and the bytes that its last character lacks; -1: it is no UTF-8. */
   readonly bytes?: readonly number[];
   readonly stringPending?: number;
+  /** true, false or null, the one that has begun. */
+  readonly literal?: string;
   /** The first half of a character that was written as two escapes. */
   readonly highSurrogate?: number;
 }
@@ -47,6 +49,8 @@ export type JsonMachine = ByteMachine<EngineState>;
 const longestToken = 256;
 
 const comma = 0x2c;
+/** What may stand behind it, but for u and its digits. */
+const escapes = Buffer.from('"\\/bfnrt');
 const letterU = 0x75;
 /** DEL, a character like any other to JSON. */
 const unnamed = 0x7f;
@@ -69,6 +73,20 @@ export function jsonMachine(schema: JsonSchema): JsonMachine {
     state.mode === "escape" &&
     state.highSurrogate === undefined &&
     machine.stringCapacity({ ...state, mode: "string" }) === undefined;
+  // A backslash passes where one of a few strings has it later on, a word's first letter where the word may not come.
+  const canGoOn = (state: EngineState) => {
+    const follows = (text: Iterable<number>) => {
+      let after = state;
+      for (const byte of text) after = machine.transition(after, byte);
+      return machine.viable(after);
+    };
+    if (state.mode === "literal") return follows(Buffer.from(state.literal ?? "").subarray(1));
+    return (
+      !/^(key-)?escape$/.test(state.mode) ||
+      state.highSurrogate !== undefined ||
+      escapes.some((byte) => follows([byte]))
+    );
+  };
   const alive = (state: EngineState) => (machine.viable(state) ? state : undefined);
   return {
     start: machine.initial,
@@ -78,6 +96,7 @@ export function jsonMachine(schema: JsonSchema): JsonMachine {
       if (byte === letterU && isOfFew(state)) return undefined;
       if (state.mode.endsWith("unicode") && !isHalfInPlace(state, byte)) return undefined;
       const next = alive(machine.transition(state, byte));
+      if (next && next.mode !== state.mode && !canGoOn(next)) return undefined;
       if (next?.mode === "number" && !canBecomeNumber(next.schema, next.text ?? "")) return undefined;
       if (!isText(state, byte, next)) return undefined;
       const stuck = byte === comma && next?.mode === "array-value" && next.schema === false;
@@ -138,6 +157,11 @@ interface Spaced {
   readonly spaces: number;
 }
 
+/** Whether one more byte of white space may follow so many. */
+export function maySpace(spaces: number, byte: number): boolean {
+  return spaces < mostSpace && (byte === 0x0a ? spaces === 0 : byte !== 0x0d);
+}
+
 /** JSON with white space, as a whole answer. */
 export function jsonAnswer(schema: JsonSchema): ByteMachine<Spaced> {
   const json = jsonMachine(schema);
@@ -147,8 +171,7 @@ export function jsonAnswer(schema: JsonSchema): ByteMachine<Spaced> {
       const next = json.next(inner, byte);
       if (next === undefined) return undefined;
       const between = next === inner && isSpace(byte);
-      if (between && (spaces === mostSpace || byte === 0x0d || (byte === 0x0a && spaces > 0)))
-        return undefined;
+      if (between && !maySpace(spaces, byte)) return undefined;
       return { inner: next, spaces: between ? spaces + 1 : 0 };
     },
     isWhole: ({ inner }) => json.isWhole(inner),

@@ -1,3 +1,9 @@
+/** The texts around a part of an answer: a thought, or a block of calls. */
+export interface Tags {
+  readonly start: string;
+  readonly end: string;
+}
+
 /** Finds one text in bytes that come one after another, after Knuth, Morris and Pratt. */
 export class Tag {
   readonly #bytes: Uint8Array;

@@ -27,7 +27,7 @@ export interface TokenTree {
   readonly token: Int32Array;
 }
 
-/** Tokens that are plain text inside a string: no quote, backslash or control character, whole characters. */
+/** Tokens that are plain text inside any string: no quote, backslash, `<`, `&` or control character, whole characters. */
 interface PlainTokens {
   readonly mask: Uint32Array;
   /** Characters of each token; 0 where it is not plain. */
@@ -114,9 +114,11 @@ function plainTokens(all: readonly (Uint8Array | undefined)[]): PlainTokens {
   return { mask, characters, longest };
 }
 
+/** What ends a string, or stands for something else in one: `"`, `&`, `'`, `<`, `\\`. */
+const special = new Set([0x22, 0x26, 0x27, 0x3c, 0x5c]);
+
 function isPlain(bytes: Uint8Array): boolean {
-  for (const byte of bytes) if (byte < 0x20 || byte === 0x22 || byte === 0x27 || byte === 0x5c) return false;
-  return isUtf8(bytes);
+  return bytes.every((byte) => byte >= 0x20 && !special.has(byte)) && isUtf8(bytes);
 }
 
 function tree(all: readonly (Uint8Array | undefined)[], wanted: (token: number) => boolean): TokenTree {

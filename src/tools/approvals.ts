@@ -18,19 +18,23 @@ export interface ApprovalsOptions {
   readonly file?: string | undefined;
   /** Asks somebody; absent: nobody is there, and `ask` refuses. */
   readonly ask?: ((call: ToolCall, tool: Tool, signal: AbortSignal) => Promise<Decision>) | undefined;
+  /** How calls can be allowed, as a clause: told where one is refused because nobody is there. */
+  readonly howToAllow?: string | undefined;
 }
 
 export class Approvals {
   mode: ApprovalMode;
   ask: ApprovalsOptions["ask"];
   readonly #file: string | undefined;
+  readonly #howToAllow: string | undefined;
   /** Tool -> what was allowed: a tool that tells something else of itself is asked about again. */
   readonly #allowed: Map<string, string>;
 
-  constructor({ mode, file, ask }: ApprovalsOptions) {
+  constructor({ mode, file, ask, howToAllow }: ApprovalsOptions) {
     this.mode = mode;
     this.ask = ask;
     this.#file = file;
+    this.#howToAllow = howToAllow;
     this.#allowed = new Map(file === undefined ? [] : readAllowed(file));
   }
 
@@ -54,10 +58,10 @@ export class Approvals {
   }
 
   readonly approve: Approve = async (call, tool, signal): Promise<Approval> => {
-    if (this.mode === "never") return "calls are not allowed here (--tool-approve never)";
+    if (this.mode === "never") return "calls are not allowed here";
     if (this.mode === "auto" || this.isAllowed(tool)) return true;
     if (!this.ask) {
-      return `nobody is there to allow ${call.name}: --tool-approve auto allows all calls`;
+      return [`nobody is there to allow ${call.name}`, this.#howToAllow].filter(Boolean).join(": ");
     }
     const decision = await this.ask(call, tool, signal);
     if (decision === "always") this.setAllowed(tool, true);

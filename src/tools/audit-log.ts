@@ -6,18 +6,19 @@ import { masked } from "./mcp-config.ts";
 
 const keptCharacters = 1000;
 
-export class AuditLog {
-  /** Why the last line could not be written. */
-  problem: string | undefined;
+export interface AuditLogOptions {
+  /** Readable by its owner only. */
+  readonly file: string;
+  /** They never stand in it. */
+  readonly secrets: readonly string[];
+  /** Told why a line could not be written, once: calls go on without. */
+  readonly onProblem: (problem: string) => void;
+}
 
-  /**
-   * @param file readable by its owner only
-   * @param secrets never stand in it
-   */
-  constructor(
-    private readonly file: string,
-    private readonly secrets: readonly string[],
-  ) {}
+export class AuditLog {
+  #told = false;
+
+  constructor(private readonly options: AuditLogOptions) {}
 
   readonly add = ({ call, server, outcome, durationMs, text }: ToolRun): void => {
     const line = JSON.stringify({
@@ -30,13 +31,15 @@ export class AuditLog {
       text: text.slice(0, keptCharacters),
       characters: text.length,
     });
+    const { file, secrets, onProblem } = this.options;
     // A secret may hold what JSON writes in other characters.
-    const spelled = this.secrets.map((secret) => JSON.stringify(secret).slice(1, -1));
+    const spelled = secrets.map((secret) => JSON.stringify(secret).slice(1, -1));
     try {
-      mkdirSync(dirname(this.file), { recursive: true, mode: 0o700 });
-      appendFileSync(this.file, `${masked(line, [...this.secrets, ...spelled])}\n`, { mode: 0o600 });
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      appendFileSync(file, `${masked(line, [...secrets, ...spelled])}\n`, { mode: 0o600 });
     } catch (error) {
-      this.problem = error instanceof Error ? error.message : String(error);
+      if (!this.#told) onProblem(error instanceof Error ? error.message : String(error));
+      this.#told = true;
     }
   };
 }

@@ -32,7 +32,7 @@ async function probeTool(tool: Tool, { timeoutMs, signal, call }: ProbeOptions):
   const { name, server, readOnly, parameters = { type: "object" } } = tool;
   const checked = { tool: name, server, durationMs: 0 };
   if (!readOnly && !call.includes(name)) {
-    return { ...checked, verdict: "skipped", text: `it may change something: --call ${name} calls it` };
+    return { ...checked, verdict: "skipped", text: "it may change something" };
   }
   const given = sampleValue(parameters);
   if (given === undefined) {

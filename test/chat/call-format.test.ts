@@ -15,10 +15,10 @@ const weather = {
 };
 
 /** What a reply makes of a text that comes `size` characters at a time. */
-function read(text: string, calls: CallFormat, size = 1, begun?: string) {
+function read(text: string, calls: CallFormat, size = 1) {
   const characters = [...text];
   const decoder = () => ({ push: (token: number) => characters[token] ?? "", end: () => "" });
-  const options = { decoder, stopTokens: new Set<number>(), stop: [], calls, tools: [weather], begun };
+  const options = { decoder, stopTokens: new Set<number>(), stop: [], calls, tools: [weather] };
   const reply = new Reply(options);
   for (let at = 0; at < characters.length; at += size) {
     const length = Math.min(size, characters.length - at);
@@ -52,6 +52,11 @@ test("arguments may be spelled as a text of JSON, or be called parameters", () =
   expect(read(spelled, jsonCalls).calls).toEqual([{ name: "f", arguments: { a: 1 } }]);
   const other = '<tool_call>{"name": "f", "parameters": {"a": 1}}</tool_call>';
   expect(read(other, jsonCalls).calls).toEqual([{ name: "f", arguments: { a: 1 } }]);
+});
+
+test("brackets in a text are none of the call's", () => {
+  const said = `<tool_call>{"name": "f", "arguments": {"a": "\\"${"[".repeat(80)}"}}</tool_call>`;
+  expect(read(said, jsonCalls).calls).toHaveLength(1);
 });
 
 test.each([
@@ -99,18 +104,6 @@ test.each([
   expect(calls).toEqual([]);
   expect(malformed[0]?.reason).toMatch(reason);
   expect(text).toBe(`<function name=${block}`);
-});
-
-test.each([pythonCalls, jsonCalls, xmlCalls])("a $name call that the prompt has begun goes on", (format) => {
-  const rest = {
-    python: 'city="Oslo")\n',
-    json: '"city": "Oslo"}}</tool_call>',
-    xml: '<param name="city">Oslo</param></function>',
-  };
-  const begun = format.opening("get_weather");
-  const { calls, text } = read(rest[format.name], format, 1, begun);
-  expect(calls).toEqual([{ name: "get_weather", arguments: { city: "Oslo" } }]);
-  expect(text).toBe("");
 });
 
 const piece = fc.oneof(

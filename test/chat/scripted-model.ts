@@ -22,9 +22,16 @@ export const { tokenizer } = opened;
 const imEnd = 4;
 const dot = tokenizer.encode(".").at(-1) ?? 0;
 
-/** A token for each character of an answer, as the tiny model would write it. */
+/** The piece of each byte that is one. */
+const pieces = new Map<number, number>();
+for (let token = tokenizer.vocabSize - 1; token >= 5 + 256; token--) {
+  const [byte, ...more] = tokenizer.isSpecial(token) ? [] : tokenizer.idToBytes(token);
+  if (byte !== undefined && more.length === 0) pieces.set(byte, token);
+}
+
+/** A token for each byte of an answer, as the tiny model would write it. */
 export function answerTokens(text: string): number[] {
-  return [...Buffer.from(text, "utf8")].map((byte) => 5 + byte);
+  return [...Buffer.from(text, "utf8")].map((byte) => pieces.get(byte) ?? 5 + byte);
 }
 
 export function scriptedModel({

@@ -167,18 +167,41 @@ test("a dry run checks the calls and makes none", async () => {
   expect(added).toEqual([]);
 });
 
-test("where no constraint holds the form, toolChoice begins the first answer with a call, and leaves the next free", async () => {
-  const qwen = `${template}{% if false %}<tool_call>{% endif %}`;
-  const answers = ['"a": 1, "b": 2}}\n</tool_call>', "3."];
-  const { model, native } = scriptedModel({ template: qwen, answers, contextLength: 2000 });
-  const { tools, added } = toolbox();
-  const session = model.createSession({ tools });
-  const result = await session.send("Go", { toolChoice: { name: "add" } });
-  expect(added).toEqual([[1, 2]]);
-  expect(result.text).toBe("3.");
-  const [first = []] = native.sequences[0]?.prefills ?? [];
-  expect(shown(first)).toMatch(/assistant\n<tool_call>\n{"name": "add", "arguments": {$/);
-});
+/** What a model of each form writes before and in a call of `add`, and behind it; it would call something else as well. */
+const forms = [
+  ["python", "", 'Hm.<|tool_call_start|>\nmul(a=1)add(a=1,c=3,b="2")\n<|tool_call_end|>'],
+  [
+    "json",
+    "<tool_call>",
+    'Hm.<tool_call>\n{"name": "mul", "name": "add", "arguments": {"a": 1, "c": 3, "b": "2"}}\n</tool_call>',
+  ],
+  [
+    "xml",
+    "<function name=",
+    'Hm.<function name="mul" "add"><param name="a">1</param><param name="c">3</param><param name="b">"2"</param></function>',
+  ],
+] as const;
+
+test.each(forms)(
+  "in the %s form toolChoice holds the first answer to a right call, and leaves the next free to call or not",
+  async (_, tag, said) => {
+    for (const toolChoice of [{ name: "add" }, "required"] as const) {
+      const { model } = scriptedModel({
+        template: `${template}{% if false %}${tag}{% endif %}`,
+        answers: [said, "3."],
+        contextLength: 2000,
+      });
+      const { tools } = toolbox();
+      const wanted = toolChoice === "required" ? tools.slice(0, 1) : tools;
+      const session = model.createSession({ tools: wanted });
+      const result = await session.send("Go", { toolChoice, thinking: false });
+      const [step] = result.steps ?? [];
+      expect(step?.runs).toMatchObject([{ outcome: "done", call: { name: "add", arguments: { a: 1 } } }]);
+      expect(step?.result.text).toBe("");
+      expect(result.text).toBe("3.");
+    }
+  },
+);
 
 test("with toolChoice none the model is told of no tool; a name that there is not is an error", async () => {
   const { model, native } = scripted({ answers: ["Hi."] });
@@ -187,6 +210,37 @@ test("with toolChoice none the model is told of no tool; a name that there is no
   expect(shown(native.sequences[0]?.tokens() ?? [])).not.toContain("[add]");
   await expect(session.send("Go", { toolChoice: { name: "mul" } })).rejects.toMatchObject({ code: "OPTION" });
 });
+
+test.each([
+  ["python", "", call("add(a=1, b=2)")],
+  ["json", "<tool_call>", '<tool_call>\n{"name": "add", "arguments": {"a": 1, "b": 2}}\n</tool_call>'],
+  [
+    "xml",
+    "<function name=",
+    '<function name="add"><param name="a">1</param><param name="b">2</param></function>',
+  ],
+])(
+  "with toolChoice none a model that calls in the %s form all the same is held off it",
+  async (_, tag, said) => {
+    const { model } = scriptedModel({
+      template: `${template}{% if false %}${tag}{% endif %}`,
+      answers: [`I look. ${said}Done.`],
+      contextLength: 2000,
+    });
+    const { tools, added } = toolbox();
+    const messages = [{ role: "user", content: "Go" }] as const;
+    for (const given of [tools, []]) {
+      const { text, calls, malformedCalls } = await model.chat(messages, {
+        tools: given,
+        toolChoice: "none",
+      });
+      expect([calls, malformedCalls, added]).toEqual([[], undefined, []]);
+      expect(text).toMatch(/^I look\. .*Done\.$/s);
+    }
+    const free = await model.chat(messages, { tools: tools.map(({ name }) => ({ name })) });
+    expect(free.calls).toHaveLength(1);
+  },
+);
 
 test("aborting during a call ends the run, and the session is as before", async () => {
   const abort = new AbortController();

@@ -62,6 +62,16 @@ test.each([
   [["--curve", "--vs", "onnxruntime"], /--curve stands beside llama\.cpp only/],
   [["--curve", "-o", "csv"], /--curve prints md, json or jsonl/],
   [["--curve", "--device", "reference"], /--curve measures the CPU only/],
+  [["--curve", "-d", "64"], /--curve does not read --depth: its lengths are the depths/],
+  [["--curve", "-b", "2"], /--curve does not read --batch:/],
+  [["--curve", "64", "--turn", "8,8,8", "--ops"], /--curve does not read --turn, --ops:/],
+  [["--curve", "-p", "16,32"], /--curve takes one -p and one -n/],
+  [["--curve", "--vs-most", "64"], /about llama\.cpp: add --vs llama\.cpp/],
+  [["--curve", "--points", "."], /^error: \. cannot be read: it is a folder/],
+  [["--points", "curve.jsonl"], /Only --curve reads --points: add --curve/],
+  [["--budget", "5", "--vs-most", "64"], /Only --curve reads --budget, --vs-most: add --curve/],
+  [["--svg", "a.svg"], /--svg draws a comparison or a curve: add --vs/],
+  [["--vs-model", "qwen3-0.6b", "--ops"], /--vs and --vs-model take no --ops/],
 ])("%j is refused", async (words, reason) => {
   const { code, err } = await minicpm(["bench", nano, ...words]);
   expect(code).toBe(2);

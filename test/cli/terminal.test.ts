@@ -34,6 +34,15 @@ test("thinking is dimmed, goes to stderr, and the answer begins on a line of its
   expect(written).toEqual(["err:\x1b[2mhm\x1b[22m", "err:\n", "out:Yes", "out:\n"]);
 });
 
+test("a warning is there with --quiet too, and is JSON where stderr is", () => {
+  const { written, terminal } = streams({ tty: false });
+  terminal.quiet = true;
+  terminal.warn("no disk");
+  terminal.jsonLines = true;
+  terminal.warn("no disk");
+  expect(written).toEqual(["err:no disk\n", 'err:{"warning":"no disk"}\n']);
+});
+
 test("NO_COLOR and TERM=dumb take colours away", () => {
   for (const env of [{ NO_COLOR: "1" }, { TERM: "dumb" }]) {
     const { written, terminal } = streams({ tty: true, env });

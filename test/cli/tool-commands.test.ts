@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { Elicitation } from "../../src/cli/elicitation.ts";
+import { Terminal } from "../../src/cli/terminal.ts";
 import { OpenTools } from "../../src/cli/tool-options.ts";
 import type { McpHost } from "../../src/index.ts";
 import { Approvals } from "../../src/tools/approvals.ts";
@@ -14,13 +16,13 @@ function openTools() {
     status: () => [status],
   };
   const approvals = new Approvals({ mode: "ask" });
-  const tools = new OpenTools(
-    [{ name: "mine", description: "Mine." }],
-    host as unknown as McpHost,
+  const tools = new OpenTools({
+    own: [{ name: "mine", description: "Mine." }],
+    host: host as unknown as McpHost,
     approvals,
-    undefined,
-    {},
-  );
+    elicitation: new Elicitation(new Terminal()),
+    flags: {},
+  });
   return { tools, approvals };
 }
 

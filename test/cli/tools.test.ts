@@ -1,6 +1,6 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { showAnswer } from "../../src/cli/answer.ts";
 import { fitWidth } from "../../src/cli/display-width.ts";
 import { Terminal } from "../../src/cli/terminal.ts";
@@ -27,20 +27,24 @@ writeFileSync(
   export default [{ name: "echo", description: "Says it again.", call }];`,
 );
 
+const broken = join(folder, "broken.mjs");
+writeFileSync(broken, "export default [;");
+
 const template = `{% for m in messages %}<|im_start|>{{ m.role }}
 {{ m.content }}<|im_end|>
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
 {% endif %}{% if tools %}{% endif %}`;
 
 /** What is shown of an answer that calls echo, by a model that is written down. */
-async function answerWith(flags: ToolFlags, ask?: ApprovalsOptions["ask"]) {
+async function answerWith(flags: ToolFlags, ask?: ApprovalsOptions["ask"], { keep = false, calls = 1 } = {}) {
   let err = "";
   let out = "";
   const stderr = { isTTY: false, columns: 80, write: (text: string) => (err += text) };
   const stdout = { isTTY: false, columns: 80, write: (text: string) => (out += text) };
   const terminal = new Terminal({ stdout, stderr, env: {} } as never);
-  await using tools = await openTools(flags, terminal, { keep: false, ask });
-  const answers = ['<|tool_call_start|>\necho(text="hi")\n<|tool_call_end|>', "Done."];
+  await using tools = await openTools(flags, terminal, { keep, ask });
+  const call = '<|tool_call_start|>\necho(text="hi")\n<|tool_call_end|>';
+  const answers = [...Array.from({ length: calls }, () => call), "Done."];
   const { model } = scriptedModel({ template, answers, contextLength: 2000 });
   const asked = model.chat([{ role: "user", content: "Go" }], { ...tools?.use() });
   const result = await showAnswer(asked, terminal);
@@ -60,6 +64,17 @@ test("--tool-approve auto makes calls, never makes none, --tool-dry-run shows wh
   const dry = await answerWith({ tools: [module], toolApprove: "auto", toolDryRun: true });
   expect(dry.err).toMatch(/dry run: echo/);
   expect(dry.result.finishReason).toBe("calls");
+});
+
+test("a log of calls that cannot be written is told once, and the calls are made", async () => {
+  const state = join(folder, "state");
+  mkdirSync(join(state, "minicpm", "tool-calls.jsonl"), { recursive: true });
+  vi.stubEnv("XDG_STATE_HOME", state);
+  const flags = { tools: [module], toolApprove: "auto" } as const;
+  const { err, out } = await answerWith(flags, undefined, { keep: true, calls: 2 }).finally(vi.unstubAllEnvs);
+  expect(err.match(/^Calls are not logged: EISDIR.*tool-calls\.jsonl/gm)).toHaveLength(1);
+  expect(err.match(/^result: echo/gm)).toHaveLength(2);
+  expect(out).toBe("Done.\n");
 });
 
 test("whoever is asked decides, and is told what will be called", async () => {
@@ -89,20 +104,42 @@ test("a line that is no decision asks again, and Ctrl-C is a no", async () => {
 });
 
 testNative("servers that are not there are told, and the answer comes all the same", async () => {
-  const broken = join(folder, "broken.json");
-  writeFileSync(broken, JSON.stringify({ mcpServers: { gone: { command: "no-such-program" } } }));
-  const { code, err, out } = await minicpm(["run", nano, "hi", "--mcp", broken, "--temperature", "0"]);
+  const absent = join(folder, "absent.json");
+  writeFileSync(absent, JSON.stringify({ mcpServers: { gone: { command: "no-such-program" } } }));
+  const { code, err, out } = await minicpm(["run", nano, "hi", "--mcp", absent, "--temperature", "0"]);
   expect(code).toBe(0);
   expect(err).toMatch(/MCP server gone: .*ENOENT/);
   expect(out).not.toBe("");
 });
 
-testNative("files that hold no tools or servers are named", async () => {
-  const wrong = await minicpm(["run", nano, "hi", "--tools", join(folder, "none.mjs")]);
-  expect(wrong).toMatchObject({ code: 2, out: "" });
-  expect(wrong.err).toMatch(/--tools .*none\.mjs/);
-  const config = await minicpm(["run", nano, "hi", "--mcp", module]);
-  expect(config).toMatchObject({ code: 1 });
+test.each([
+  [["run", "--tools", "none.mjs"], /^error: none\.mjs cannot be read: there is no such file\.$/],
+  [["chat", "--tools", "none.json"], /^error: none\.json cannot be read: there is no such file\.$/],
+  [["run", "--mcp", "none.json"], /^error: none\.json cannot be read: there is no such file\.$/],
+  [["mcp list", "--mcp", "none.json"], /^error: none\.json cannot be read: there is no such file\.$/],
+  [["run", "--mcp", module], /^error: .*tools\.mjs is no JSON: /],
+  [["run", "--tools", servers], /^error: .*mcp\.json has no list of tools: export one as `tools`/],
+  [["run", "--tools", broken], /^error: .*broken\.mjs is no module of tools: /],
+])("%j is refused before anything is loaded, in a sentence", async ([command = "", ...flags], reason) => {
+  const words = command === "run" ? ["run", nano, "hi"] : command.split(" ");
+  const { code, out, err } = await minicpm([...words, ...flags], { cwd: folder });
+  expect({ code, out }).toEqual({ code: 2, out: "" });
+  expect(err.trimEnd()).toMatch(reason);
+});
+
+test.each([
+  [["--tool-choice", "required"], /no tools for --tool-choice: add --tools FILE or --mcp FILE/],
+  [["--tool-dry-run", "--max-steps", "2"], /no tools for --tool-dry-run, --max-steps:/],
+  [["--tool-selection", "all"], /no tools for --tool-selection:/],
+])("without tools %j is refused, not passed over", async (flags, reason) => {
+  for (const words of [
+    ["run", nano, "hi"],
+    ["chat", nano],
+  ]) {
+    const { code, out, err } = await minicpm([...words, ...flags]);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(err).toMatch(reason);
+  }
 });
 
 test("a long result is folded to a line, all of it is shown if asked for", () => {

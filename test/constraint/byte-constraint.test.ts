@@ -1,14 +1,18 @@
 import { describe, expect, test } from "vitest";
+import { jsonCalls } from "../../src/chat/json-calls.ts";
 import { callsEnd, callsStart } from "../../src/chat/python-calls.ts";
+import { xmlCalls } from "../../src/chat/xml-calls.ts";
 import { afterThought } from "../../src/constraint/after-thought.ts";
-import { ByteConstraint, MaskCache, startOf } from "../../src/constraint/byte-constraint.ts";
+import { ByteConstraint } from "../../src/constraint/byte-constraint.ts";
 import type { AnyMachine } from "../../src/constraint/byte-machine.ts";
-import { callMachine } from "../../src/constraint/call-machine.ts";
 import { type Constraint, isAllowed, maskWords } from "../../src/constraint/constraint.ts";
 import { either } from "../../src/constraint/either.ts";
+import { jsonCallMachine } from "../../src/constraint/json-call-machine.ts";
 import { jsonAnswer } from "../../src/constraint/json-machine.ts";
+import { pythonCallMachine } from "../../src/constraint/python-call-machine.ts";
 import { callsOnly, textWithCalls, textWithoutCalls } from "../../src/constraint/reply-machine.ts";
-import { randomNumbers } from "../model/made-text.ts";
+import { xmlCallMachine } from "../../src/constraint/xml-call-machine.ts";
+import { randomNumbers } from "../random-numbers.ts";
 import { nano } from "./made.ts";
 
 const { tokenizer, vocabulary, vocabSize } = nano();
@@ -24,7 +28,8 @@ const person = {
   required: ["name"],
   additionalProperties: false,
 };
-const calls = callMachine([{ name: "look_up", parameters: person }, { name: "look" }], { end: callsEnd });
+const tools = [{ name: "look_up", parameters: person }, { name: "look" }];
+const calls = pythonCallMachine(tools, { end: callsEnd });
 const json = jsonAnswer(person);
 const machines: readonly (readonly [string, AnyMachine])[] = [
   ["JSON", json],
@@ -32,6 +37,9 @@ const machines: readonly (readonly [string, AnyMachine])[] = [
   ["JSON in an open thought", afterThought(json, { tags: [], opened: "</think>" })],
   ["one block of calls", callsOnly(tags, calls)],
   ["text with calls", textWithCalls(tags, calls)],
+  ["text with calls as JSON", textWithCalls(jsonCalls, jsonCallMachine(tools, jsonCalls))],
+  ["text with calls as XML", textWithCalls(xmlCalls, xmlCallMachine(tools, xmlCalls))],
+  ["several calls as XML", callsOnly(xmlCalls, xmlCallMachine(tools, xmlCalls), { several: true })],
   ["text without calls", textWithoutCalls(tags)],
   ["calls or JSON", either(callsOnly(tags, calls), json)],
 ];
@@ -114,16 +122,6 @@ test("a constant has forced tokens up to its end, and none are more than asked f
   }
   expect(one.isWhole).toBe(true);
   expect(one.forced(0)).toEqual([]);
-});
-
-test("an answer that the prompt has begun goes on from there", () => {
-  const compiled = { machine: callsOnly(tags, calls), cache: new MaskCache() };
-  const begun = "<|tool_call_start|>\n```python\nlook_up(";
-  const constraint = startOf(compiled, vocabulary, begun);
-  const whole = new ByteConstraint(compiled.machine, vocabulary);
-  for (const token of tokenizer.encode(begun)) expect(whole.accept(token)).toBe(true);
-  expect(filled(constraint)).toEqual(filled(whole));
-  expect(() => startOf(compiled, vocabulary, "nothing(")).toThrow(RangeError);
 });
 
 test("of a stop token nothing follows, and it can be taken back", () => {

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { walk } from "../../src/constraint/byte-machine.ts";
 import { jsonAnswer, jsonMachine } from "../../src/constraint/json-machine.ts";
 import { checkOf, jsonSchemaOf } from "../../src/constraint/json-schema.ts";
-import { randomNumbers } from "../model/made-text.ts";
+import { randomNumbers } from "../random-numbers.ts";
 import { accepts, wander } from "./made.ts";
 
 const person = {
@@ -130,4 +130,18 @@ test("a schema that refers to itself by name holds trees", () => {
   };
   expect(accepts(jsonAnswer(tree), '{"kids":[{"kids":[]},{}]}')).toBe(true);
   expect(accepts(jsonAnswer(tree), '{"kids":[{"kids":[1]}]}')).toBe(false);
+});
+
+test.each([
+  ['"c', { enum: ["c\\d", "e\nf"] }, "\\", true],
+  ['"e', { enum: ["c\\d", "e\nf"] }, "\\", true],
+  ['"é', { enum: ["é日本"] }, "\\", false],
+  ["", { const: true }, "f", false],
+  ["", { anyOf: [{ const: true }, { type: "string" }] }, "f", false],
+  ["", { anyOf: [{ const: true }, { type: "string" }] }, "t", true],
+  ["4", { anyOf: [{ type: "integer" }, { type: "null" }] }, "e", false],
+])("behind %j under %j, %j may follow: %j", (begun, schema, next, may) => {
+  const machine = jsonMachine(schema);
+  const state = walk(machine, machine.start, begun);
+  expect(state && machine.next(state, next.charCodeAt(0)) !== undefined).toBe(may);
 });

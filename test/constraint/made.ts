@@ -21,7 +21,7 @@ export function accepts(machine: AnyMachine, text: string): boolean {
 
 /**
  * A text of the machine by bytes drawn among those that may follow; it ends where the machine is done, or where it is
- * whole and the text is long. Undefined where it comes to no end in `most` bytes.
+ * whole and the text is long. Undefined where it comes to no end in `most` bytes. Throws where nothing may follow.
  */
 export function wander(machine: AnyMachine, random: () => number, most = 600): string | undefined {
   const bytes: number[] = [];
@@ -34,7 +34,7 @@ export function wander(machine: AnyMachine, random: () => number, most = 600): s
     const tries = Array.from({ length: 4 }, () => usual[Math.floor(random() * 3 * usual.length)]);
     const order = [...tries, ...Array.from({ length: 256 }, (_, step) => (first + 57 * step) % 256)];
     const byte = order.find((one) => one !== undefined && machine.next(state, one) !== undefined);
-    if (byte === undefined) break;
+    if (byte === undefined) throw new Error(`nothing may follow ${Buffer.from(bytes)}`);
     bytes.push(byte);
     state = machine.next(state, byte);
   }

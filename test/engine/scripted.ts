@@ -1,4 +1,5 @@
 /** A native model whose answers are written down beforehand, true to the docstrings of src/native/binding.ts. */
+import { isAllowed } from "../../src/constraint/constraint.ts";
 import type {
   DecodeOptions,
   MemoryPlan,
@@ -94,6 +95,8 @@ export class ScriptedSequence implements NativeSequence {
   #pending: number | undefined;
   #answer: readonly number[] = [];
   #made = 0;
+  /** Where in the answer the token that `sample` chose last stands. */
+  #sampled = -1;
   #hasLogits = false;
   #calls = 0;
   #epoch = 0;
@@ -210,11 +213,23 @@ export class ScriptedSequence implements NativeSequence {
   }
 
   step(): Promise<"done" | "cancelled"> {
-    throw new Error("not scripted");
+    return this.#queue(async () => {
+      this.#stepPending();
+      this.#made = this.#sampled + 1;
+      return "done" as const;
+    });
   }
 
-  sample(): Promise<TokenEvent> {
-    throw new Error("not scripted");
+  /** What a mask refuses of the script is passed over; where it refuses all that is left, its first token comes. */
+  async sample(sampling: NativeSampling, mask?: Uint32Array): Promise<TokenEvent> {
+    const allowed = (token: number) => mask === undefined || isAllowed(mask, token);
+    const left = this.#answer.findIndex((token, at) => at >= this.#made && allowed(token));
+    this.#sampled = left < 0 ? this.#answer.length : left;
+    const others = mask ? mask.length * 32 : 0;
+    const other = Array.from({ length: others }, (_, token) => token).find(allowed);
+    const token = this.#answer[this.#sampled] ?? other ?? this.model.script.filler ?? 0;
+    this.#pending = token;
+    return tokenEvent([token], sampling);
   }
 
   score(): Promise<Float32Array> {

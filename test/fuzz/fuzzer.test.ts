@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { CheckpointError } from "../../src/errors.ts";
+import { randomNumbers } from "../random-numbers.ts";
 import { fuzz } from "./fuzzer.ts";
-import { mutate, seededRandom } from "./mutate.ts";
+import { mutate } from "./mutate.ts";
 
 const counts = (url: string) => url.endsWith("fuzzer.test.ts");
 const seeds = [Buffer.from("{}")];
@@ -40,7 +41,7 @@ test("an input that takes too much memory is found", () => {
 
 test("the same seed makes the same mutants, none longer than allowed", () => {
   const mutants = () => {
-    const random = seededRandom(7);
+    const random = randomNumbers(7);
     return Array.from({ length: 200 }, () =>
       mutate(Buffer.from("abcdefgh"), seeds, random, 12).toString("hex"),
     );

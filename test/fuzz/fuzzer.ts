@@ -1,6 +1,7 @@
 import { MiniCpmError } from "../../src/errors.ts";
+import { randomNumbers } from "../random-numbers.ts";
 import { type Block, Coverage } from "./coverage.ts";
-import { mutate, seededRandom } from "./mutate.ts";
+import { mutate } from "./mutate.ts";
 
 /** A parser and bytes that it likes. */
 export interface Target {
@@ -50,7 +51,7 @@ export function fuzz(
 ): FuzzReport {
   const coverage = new Coverage(counts);
   const reached = new Set<Block>();
-  const random = seededRandom(seed);
+  const random = randomNumbers(seed);
   const corpus: Buffer[] = [];
   let finding: Finding | undefined;
   let runs = 0;

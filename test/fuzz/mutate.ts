@@ -1,16 +1,5 @@
 /** Random changes to bytes. Each is a pure function of its input and the generator's state. */
 
-/** Numbers in [0, 1), the same ones for the same seed (mulberry32, Ettinger 2017). */
-export function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Lengths, counts, offsets and numbers that parsers trip over. */
 const integers = [
   0n,

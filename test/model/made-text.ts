@@ -1,4 +1,5 @@
 /** Texts from a seed, of the kinds that tokenizers get wrong. */
+import { randomNumbers } from "../random-numbers.ts";
 
 const alphabets: readonly (readonly string[])[] = [
   ["a", "b", "e", "s", "t", "T", "Z", "'s", "'LL", "n't"],
@@ -11,17 +12,6 @@ const alphabets: readonly (readonly string[])[] = [
   ["<|im_end|>", "<|im_start|>", "<s>", "</s>", "<unk>", "<0x41>", "<|", "|>", "<|im_", "im_end|>"],
   ["\u0000", "\u0001", "\u001b[31m", "\u007f", "\ud7ff", "\ue000", "\uffff"],
 ];
-
-/** A generator of numbers in [0, 1): mulberry32. */
-export function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** `count` texts of up to 40 parts. No `▁` and no lone surrogates: those are not text that Hugging Face keeps apart. */
 export function madeTexts(seed: number, count: number): string[] {

@@ -11,22 +11,12 @@ import { withDocuments } from "../../src/cli/documents.ts";
 import { loadModel } from "../../src/index.ts";
 import { builtMain, childEnvironment, testNative } from "../cli/cli-process.ts";
 import { root } from "../needs.ts";
+import { randomNumbers } from "../random-numbers.ts";
 // @ts-expect-error plain JavaScript, for the child too
 import { textOf } from "./children/texts.mjs";
 
 const kills = Number(process.env.MINICPM_KILLS ?? 10);
 const keeper = join(root, "test/real/children/keeper.mjs");
-
-/** Numbers in [0, 1): mulberry32, so that a failure can be had again as far as time allows. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Runs the keeper until `ms` after it is ready, then kills it. @returns the lines it told */
 function keepFor(ms: number, words: readonly string[]): Promise<string[]> {
@@ -77,7 +67,7 @@ async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
 
 testNative(`a session survives ${kills} kills while it is saved, with all its blocks`, () =>
   inFolder(async (folder) => {
-    const random = seeded(1);
+    const random = randomNumbers(1);
     const talk = join(folder, "talk");
     await using model = await loadModel("tiny", { cacheBytes: 0 });
     let saved = 0;
@@ -104,7 +94,7 @@ testNative(`a session survives ${kills} kills while it is saved, with all its bl
 
 testNative(`what was read survives ${kills} kills, and no half of a block is taken for a whole one`, () =>
   inFolder(async (folder) => {
-    const random = seeded(2);
+    const random = randomNumbers(2);
     const read = new Set<number>();
     for (let kill = 0; kill < kills; kill++) {
       const told = await keepFor(200 * random(), ["read", folder, String(1000 * kill)]);
@@ -130,7 +120,7 @@ testNative(`what was read survives ${kills} kills, and no half of a block is tak
 
 testNative(`minicpm read, killed ${kills} times, leaves nothing that answers are not the same from`, () =>
   inFolder(async (folder) => {
-    const random = seeded(3);
+    const random = randomNumbers(3);
     const fileOf = (text: number) => join(folder, `${text}.txt`);
     for (let text = 0; text <= kills; text++) writeFileSync(fileOf(text), textOf(text));
     const whole = await readFor(60_000, fileOf(kills), folder);

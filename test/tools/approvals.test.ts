@@ -42,16 +42,20 @@ test("once is for once", async () => {
   expect(asked).toHaveLength(2);
 });
 
-test("auto asks nobody, never allows nothing, ask without anybody refuses and says how to allow", async () => {
+test("auto asks nobody, never allows nothing, ask without anybody refuses and says how it could be", async () => {
   const ask = () => expect.unreachable();
   expect(await new Approvals({ mode: "auto", ask }).approve(call, tool, signal)).toBe(true);
   expect(await new Approvals({ mode: "never", ask }).approve(call, tool, signal)).toMatch(/not allowed/);
-  expect(await new Approvals({ mode: "ask" }).approve(call, tool, signal)).toMatch(/--tool-approve auto/);
+  const nobody = await new Approvals({ mode: "ask" }).approve(call, tool, signal);
+  expect(nobody).toBe("nobody is there to allow rm");
+  const told = await new Approvals({ mode: "ask", howToAllow: "press it" }).approve(call, tool, signal);
+  expect(told).toBe("nobody is there to allow rm: press it");
 });
 
 test("the log has a line a call, for its owner only, and no secret in it", () => {
   const file = join(folder, "log", "calls.jsonl");
-  const log = new AuditLog(file, ['k"ey', "s3cret"]);
+  const onProblem = () => expect.unreachable();
+  const log = new AuditLog({ file, secrets: ['k"ey', "s3cret"], onProblem });
   const run = {
     call,
     server: "box",
@@ -77,9 +81,11 @@ test("the log has a line a call, for its owner only, and no secret in it", () =>
   expect(statSync(file).mode & 0o777).toBe(0o600);
 });
 
-test("a log that cannot be written stops no call and says why", () => {
-  mkdirSync(join(folder, "in-the-way"));
-  const log = new AuditLog(join(folder, "in-the-way"), []);
-  log.add({ call, outcome: "done", text: "", durationMs: 1 });
-  expect(log.problem).toMatch(/EISDIR/);
+test("a log that cannot be written stops no call and says why, once", () => {
+  const file = join(folder, "in-the-way");
+  mkdirSync(file);
+  const problems: string[] = [];
+  const log = new AuditLog({ file, secrets: [], onProblem: (problem) => problems.push(problem) });
+  for (let time = 0; time < 2; time++) log.add({ call, outcome: "done", text: "", durationMs: 1 });
+  expect(problems).toEqual([expect.stringMatching(/EISDIR/)]);
 });

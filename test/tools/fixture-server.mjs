@@ -1,7 +1,7 @@
 // An MCP server for tests, over stdio. Its tools do what servers do on good and on bad days.
 // Usage: node fixture-server.mjs [dead|mute|dies-once FILE]
 import { existsSync, writeFileSync } from "node:fs";
-import { McpServer } from "@modelcontextprotocol/server";
+import { inputRequired, McpServer } from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import { z } from "zod";
 
@@ -67,6 +67,25 @@ function newServer() {
   tool("release", {}, () => {
     release();
     return text("released");
+  });
+  // Asks the user, as the protocol's version of the client has it.
+  tool("ask", {}, async (_, { mcpReq }) => {
+    const request = {
+      message: "Who are you?",
+      requestedSchema: {
+        type: "object",
+        properties: {
+          name: { type: "string", description: "as others call you" },
+          age: { type: "integer", minimum: 0 },
+          colour: { type: "string", enum: ["red", "blue"] },
+          news: { type: "boolean", default: false },
+        },
+        required: ["name", "colour"],
+      },
+    };
+    const answer = mcpReq.inputResponses?.person;
+    if (answer) return text(JSON.stringify(answer));
+    return inputRequired({ inputRequests: { person: inputRequired.elicit(request) } });
   });
   tool("grow", {}, () => {
     tool("grown", {}, () => text("I am new"));

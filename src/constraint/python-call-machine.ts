@@ -6,7 +6,7 @@
  * The arguments are one JSON object to the schema's machine: `(` is its `{`, `city=` its `"city":`, `)` its `}`, so that
  * required, dependent and excluded parameters are what the schema says.
  */
-import { type ByteMachine, walk } from "./byte-machine.ts";
+import { type ByteMachine, latin1, walk } from "./byte-machine.ts";
 import { type Callable, type PreparedCallable, prepareCallable } from "./callable.ts";
 import { literalKey, literalRoom, nextOfLiteral, type PythonState } from "./python-value.ts";
 
@@ -16,6 +16,10 @@ export interface CallsOptions {
   /** Most calls in a block. Default: no limit. */
   readonly most?: number;
 }
+
+/** What can stand before the `=` of an argument: the source of a regular expression with flag `u`. */
+export const parameterNamePattern = String.raw`[\p{L}_][\p{L}\p{M}\p{N}_-]*`;
+const parameterName = new RegExp(`^${parameterNamePattern}$`, "u");
 
 const fence = "```python\n";
 const closingFence = "```\n";
@@ -28,7 +32,7 @@ interface Block {
   readonly fenced: boolean;
 }
 
-export type CallState =
+export type PythonCallState =
   /** A line's beginning: `text` of it is there, all of it the beginning of what may stand here. */
   | ({ readonly at: "line"; readonly text: string; readonly spaces: number } & Block)
   /** Inside the brackets, where a parameter's name is being written. */
@@ -56,13 +60,19 @@ interface Arguments {
  *
  * @throws ConstraintError naming the tool that cannot be called so.
  */
-export function callMachine(tools: readonly Callable[], { end, most }: CallsOptions): ByteMachine<CallState> {
-  const prepared = tools.map(prepareCallable);
+export function pythonCallMachine(
+  tools: readonly Callable[],
+  { end, most }: CallsOptions,
+): ByteMachine<PythonCallState> {
+  const prepared = tools.map((tool) => prepareCallable(tool, (name) => parameterName.test(name)));
   // Text is compared as Latin-1 of its UTF-8: a character a byte.
   const heads = new Map(prepared.map((tool) => [`${latin1(tool.name)}(`, tool]));
   const endText = latin1(end);
 
-  const line = (state: Extract<CallState, { at: "line" }>, byte: number): CallState | undefined => {
+  const line = (
+    state: Extract<PythonCallState, { at: "line" }>,
+    byte: number,
+  ): PythonCallState | undefined => {
     const { text, spaces, calls, fenced } = state;
     const block = { calls, fenced };
     const character = String.fromCharCode(byte);
@@ -87,7 +97,10 @@ export function callMachine(tools: readonly Callable[], { end, most }: CallsOpti
     return goesOn ? { ...state, text: now } : undefined;
   };
 
-  const name = (state: Extract<CallState, { at: "name" }>, byte: number): CallState | undefined => {
+  const name = (
+    state: Extract<PythonCallState, { at: "name" }>,
+    byte: number,
+  ): PythonCallState | undefined => {
     const { tool, text, json, given, after, calls, fenced } = state;
     const character = String.fromCharCode(byte);
     if (text === "" && character === " " && after === "comma") return { ...state, after: "space" };
@@ -106,7 +119,10 @@ export function callMachine(tools: readonly Callable[], { end, most }: CallsOpti
     return left.some((one) => latin1(one).startsWith(now)) ? { ...state, text: now } : undefined;
   };
 
-  const value = (state: Extract<CallState, { at: "value" }>, byte: number): CallState | undefined => {
+  const value = (
+    state: Extract<PythonCallState, { at: "value" }>,
+    byte: number,
+  ): PythonCallState | undefined => {
     const { tool, value, given, calls, fenced } = state;
     const isOutside = value.quote === undefined && value.word === undefined;
     const isTop = isOutside && value.json.stack.length === 1;
@@ -156,8 +172,4 @@ export function callMachine(tools: readonly Callable[], { end, most }: CallsOpti
       return key === undefined ? undefined : `${call} ${state.given} ${key}`;
     },
   };
-}
-
-function latin1(text: string): string {
-  return Buffer.from(text, "utf8").toString("latin1");
 }
