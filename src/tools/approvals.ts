@@ -1,7 +1,6 @@
 /** Who may be called without asking: a mode for all tools, and tools that somebody has always allowed. */
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { keepJson, keptJson } from "./kept-file.ts";
 import type { Approval, Approve } from "./make-call.ts";
 import { definitionOf, type Tool, type ToolCall } from "./tool.ts";
 
@@ -48,10 +47,7 @@ export class Approvals {
     else this.#allowed.delete(keyOf(tool));
     if (this.#file === undefined) return;
     try {
-      mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
-      const unfinished = `${this.#file}.${process.pid}`;
-      writeFileSync(unfinished, JSON.stringify(Object.fromEntries(this.#allowed)), { mode: 0o600 });
-      renameSync(unfinished, this.#file);
+      keepJson(this.#file, Object.fromEntries(this.#allowed));
     } catch {
       // a full disk is no reason not to call
     }
@@ -81,11 +77,6 @@ function digestOf(tool: Tool): string {
 }
 
 function readAllowed(file: string): [string, string][] {
-  try {
-    const found: unknown = JSON.parse(readFileSync(file, "utf8"));
-    const entries = typeof found === "object" && found !== null ? Object.entries(found) : [];
-    return entries.filter((entry): entry is [string, string] => typeof entry[1] === "string");
-  } catch {
-    return [];
-  }
+  const entries = Object.entries(Object(keptJson(file)));
+  return entries.filter((entry): entry is [string, string] => typeof entry[1] === "string");
 }
