@@ -5,7 +5,7 @@ import { addOutputOptions, applyOutputOptions, type OutputOptions } from "./comm
 import { Elicitation, elicitOn } from "./elicitation.ts";
 import { UsageError } from "./failure.ts";
 import type { Terminal } from "./terminal.ts";
-import { connectAloud, givenServers } from "./tool-options.ts";
+import { connectAloud, givenServers, signInsFor } from "./tool-options.ts";
 import { TypedLine } from "./typed-line.ts";
 
 export interface McpFlags extends OutputOptions {
@@ -27,7 +27,9 @@ export async function withHost(
   const elicitation = new Elicitation(terminal);
   using source = process.stdin.isTTY ? new TypedLine() : undefined;
   if (source) elicitation.ask = elicitOn(source, terminal, () => process.kill(process.pid, "SIGINT"));
-  const callbacks = { onElicit: elicitation.answer };
-  await using host = await connectAloud(givenServers(options.mcp), terminal, callbacks);
+  const servers = givenServers(options.mcp);
+  await using signIns = await signInsFor(servers, terminal, { keep: true });
+  const callbacks = { onElicit: elicitation.answer, authorize: signIns?.authorize };
+  await using host = await connectAloud(servers, terminal, callbacks);
   await work(host);
 }

@@ -23,6 +23,7 @@ import { stateFile } from "./folders.ts";
 import { givenFile, givenJson } from "./given-file.ts";
 import type { LineSource } from "./line-source.ts";
 import { integer } from "./settings.ts";
+import { SignIns } from "./sign-in.ts";
 import type { Terminal } from "./terminal.ts";
 import { askOn } from "./tool-approval.ts";
 
@@ -71,6 +72,7 @@ interface OpenToolsParts {
   readonly host?: McpHost | undefined;
   readonly approvals: Approvals;
   readonly elicitation: Elicitation;
+  readonly signIns?: SignIns | undefined;
   readonly audit?: AuditLog | undefined;
   readonly flags: ToolFlags;
 }
@@ -121,6 +123,7 @@ export class OpenTools implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.host?.close();
+    await this.parts.signIns?.[Symbol.asyncDispose]();
   }
 }
 
@@ -148,7 +151,8 @@ export async function openTools(
     ...configs.map((config) => config.mcpServers),
   ) as McpConfig["mcpServers"];
   const elicitation = new Elicitation(terminal);
-  const callbacks = { onElicit: elicitation.answer };
+  const signIns = await signInsFor({ mcpServers }, terminal, { keep });
+  const callbacks = { onElicit: elicitation.answer, authorize: signIns?.authorize };
   const host = mcp.length > 0 ? await connectAloud({ mcpServers }, terminal, callbacks) : undefined;
   const secrets = Object.values(mcpServers).flatMap(secretsOf);
   const approvals = new Approvals({
@@ -158,7 +162,7 @@ export async function openTools(
     howToAllow: "--tool-approve auto allows all calls",
   });
   const audit = keep ? auditLog(stateFile("tool-calls.jsonl"), secrets, terminal) : undefined;
-  return new OpenTools({ own, host, approvals, elicitation, audit, flags });
+  return new OpenTools({ own, host, approvals, elicitation, signIns, audit, flags });
 }
 
 /** @throws UsageError for flags that say how tools are used where there are none. */
@@ -183,6 +187,17 @@ export function givenServers(file: string): McpConfig {
 function auditLog(file: string, secrets: readonly string[], terminal: Terminal): AuditLog {
   const onProblem = (problem: string) => terminal.warn(`Calls are not logged: ${problem}`);
   return new AuditLog({ file, secrets, onProblem });
+}
+
+/** Where users sign in to servers; undefined where no server is on the network. @param keep for the next time */
+export function signInsFor(
+  { mcpServers }: McpConfig,
+  terminal: Terminal,
+  { keep }: { readonly keep: boolean },
+): Promise<SignIns | undefined> {
+  const file = keep ? stateFile("mcp-sign-in.json") : undefined;
+  const interactive = Boolean(process.stdin.isTTY && process.stderr.isTTY);
+  return SignIns.forServers(mcpServers, { file, terminal, interactive });
 }
 
 /** Connects, with a status line meanwhile, and a warning for each server that does not come or goes away later. */
