@@ -51,7 +51,7 @@ const tokens = model.tokenizer.encode(readFileSync(file, "utf8"), { bos: true })
 const { logits: ground, isa } = await ownLogits(reference, tokens, { threads });
 for (const pack of formats) {
   const packed = (activations: "f32" | "int8") =>
-    ownLogits(reference, tokens, { threads, ...packingOf({ pack, packGroup, activations }) });
+    ownLogits(reference, tokens, { threads, ...packingOf({ pack, packGroup, activations }, model) });
   const floats = await packed("f32");
   const rounded = await packed("int8");
   const weights = divergence(ground, floats.logits);

@@ -34,10 +34,11 @@ if (!reference || !file || (asked !== undefined && !(Number.parseInt(asked, 10) 
   process.exit(2);
 }
 const { pack, activations } = values as PackOptions;
-const packing = packingOf({ pack, activations, packGroup: Number(values["pack-group"]) as 128 });
-
 const text = readFileSync(file, "utf8");
-const { plan, tokenizer } = openModel(reference);
+const opened = openModel(reference);
+const { plan, tokenizer } = opened;
+const packGroup = pack && (Number(values["pack-group"]) as 128);
+const packing = packingOf({ pack, activations, packGroup }, opened);
 const tokens = tokenizer.encode(asked ? text.slice(0, Number(asked) * windowCharacters) : text);
 const windows = asked ? Number.parseInt(asked, 10) : Math.floor(tokens.length / windowTokens);
 if (tokens.length < windows * windowTokens || windows === 0) {

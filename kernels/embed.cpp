@@ -10,11 +10,11 @@ namespace minicpm {
 void Embed::check() const {
   expect("embed", "y", y, tokens.columns, table.columns, DType::f32);
   expect("embed", "tokens", tokens, 1, tokens.columns, DType::i32);
-  if (table.dtype == DType::w8) {
+  if (is_packed(table.dtype)) {
     expect_packed("embed", "table", table);
   } else {
     expect("embed", size_of(table.dtype) > 0 && table.dtype != DType::i32,
-           "table should be f32, f16, bf16 or w8");
+           "table should be f32, f16, bf16 or packed");
     expect("embed", "table", table, table.rows, table.columns, table.dtype);
   }
   for (int64_t t = 0; t < tokens.columns; t++) {

@@ -12,7 +12,7 @@ void Linear::check() const {
     expect_packed("linear", "weight", weight);
   } else {
     expect("linear", size_of(weight.dtype) > 0 && weight.dtype != DType::i32,
-           "weight should be f32, f16, bf16, w8, w4 or w2");
+           "weight should be f32, f16, bf16 or packed");
     expect("linear", !rounded, "x should be f32 with float weights");
     expect("linear", "weight", weight, weight.rows, weight.columns, weight.dtype);
   }

@@ -93,6 +93,8 @@ void round_group(DType format, float scale, float* x, int64_t count) {
 
 void Pack::check() const {
   expect_packed("pack", "y", y);
+  expect("pack", !has_planes(y.dtype) && y.scales == Scales::symmetric,
+         "y should be w8, w4 or w2 with symmetric scales");
   expect("pack", size_of(x.dtype) > 0 && x.dtype != DType::i32, "x should be f32, f16 or bf16");
   expect("pack", "x", x, y.rows, y.columns, x.dtype);
 }

@@ -2,23 +2,37 @@
 // on every machine, in memory as in a file.
 //
 // A matrix [rows, columns] becomes row tiles of 16 rows, one after the other; rows beyond the last
-// are zeros. A row tile holds, at multiples of 64 bytes:
+// are zeros. A row tile holds, at multiples of 64 bytes, its scales and then its integers. Scales
+// are arrays [group][16 rows], one behind the other; a group is 32, 64 or 128 columns, the last one
+// may be shorter:
 //
-//   scales    [group][16 rows], f16; a group is 32, 64 or 128 columns, the last one may be shorter
-//   integers  lines of 64 bytes = 1 (w8), 2 (w4) or 4 (w2) steps of 4 columns x 16 rows
+//   symmetric           scale f16
+//   minimum             scale f16, minimum f16
+//   zero_point          scale f16, zero point int8
+//   two_level           d f16 of 256 columns; step int8 of 16: GGUF's Q6_K, w6 only
+//   two_level_minimum   d, dmin f16 of 256 columns; step, minimum step int8 of 32: its Q4_K and
+//   Q5_K
 //
-// A byte of a line belongs to row byte / 4 and to column byte % 4 of its steps. It holds the
-// integers u of those steps, the first in the lowest bits, and u = q + zero:
+// Integers are u = q + zero, q what the matrix means, in lines of 64 bytes. A byte of a line
+// belongs to row byte / 4, and to column byte % 4 of the steps (4 columns x 16 rows) that the line
+// has:
 //
-//   w8  8 bits, zero 128, q in [-127, 127]
-//   w4  4 bits, zero 8,   q in [-8, 7]
-//   w2  2 bits, zero 1,   q in [-1, 1] (ternary)
+//   w8  8 bits, zero 128: a step a line
+//   w6  6 bits, zero 32: 32 columns are 4 lines as w4 has them, then 2 of the upper two bits, 4
+//       steps each
+//   w5  5 bits, zero 16: 4 lines as w4 has them, then 1 of the uppermost bits, 8 steps
+//   w4  4 bits, zero 8: 2 steps, the first in the lower bits
+//   w2  2 bits, zero 1: 4 steps; ternary where q is in [-1, 1]
 //
-//   weight[row][column] = float(q) * scale[column / group][row]
+// Where there is a minimum or a zero point (w4, and but for the latter w5), zero is 0: u = q. Then
+//
+//   scale    = scale, or d * step: exact in float
+//   minimum  = minimum, or scale * zero point, or dmin * minimum step: exact; else 0
+//   weight   = q * scale - minimum, rounded once
 //
 // So one line feeds steps without any shuffling: 32-bit lane r holds 4 columns of row r, and sums
-// never cross lanes. Columns are a multiple of 32. Functions here have internal linkage: every
-// instruction set gets its own copy.
+// never cross lanes. Columns are a multiple of 32, with two levels of 256. Functions here have
+// internal linkage: every instruction set gets its own copy.
 #pragma once
 
 #include "kernels/half.h"
@@ -33,14 +47,39 @@ constexpr int64_t kPackedRows = 16;     // of a row tile
 constexpr int64_t kPackedStep = 4;      // columns of a step
 constexpr int64_t kPackedColumns = 32;  // columns are a multiple of this: a group of activations
 constexpr int64_t kPackedLine = 64;     // bytes
+constexpr int64_t kPackedSuper = 256;   // columns that share d where there are two levels
 
 static constexpr int packed_bits(DType format) {
-  return format == DType::w8 ? 8 : format == DType::w4 ? 4 : 2;
+  switch (format) {
+    case DType::w8:
+      return 8;
+    case DType::w6:
+      return 6;
+    case DType::w5:
+      return 5;
+    case DType::w4:
+      return 4;
+    default:
+      return 2;
+  }
+}
+
+/// Its upper bits lie in lines of their own.
+static constexpr bool has_planes(DType format) {
+  return format == DType::w6 || format == DType::w5;
+}
+
+static constexpr bool has_two_levels(Scales scales) {
+  return scales == Scales::two_level || scales == Scales::two_level_minimum;
+}
+
+static constexpr bool has_minimum(Scales scales) {
+  return scales != Scales::symmetric && scales != Scales::two_level;
 }
 
 /// What u is above q.
-static constexpr int packed_zero(DType format) {
-  return format == DType::w8 ? 128 : format == DType::w4 ? 8 : 1;
+static constexpr int packed_zero(DType format, Scales scales = Scales::symmetric) {
+  return has_minimum(scales) ? 0 : 1 << packed_bits(format) >> (format == DType::w2 ? 2 : 1);
 }
 
 static constexpr int64_t packed_groups(int64_t columns, int group) {
@@ -48,23 +87,91 @@ static constexpr int64_t packed_groups(int64_t columns, int group) {
 }
 
 /// Bytes of a row tile before its integers.
-static constexpr int64_t packed_scale_bytes(int64_t columns, int group) {
-  const int64_t bytes = packed_groups(columns, group) * kPackedRows * 2;
-  return (bytes + kPackedLine - 1) / kPackedLine * kPackedLine;
+static constexpr int64_t packed_scale_bytes(int64_t columns, int group,
+                                            Scales scales = Scales::symmetric) {
+  const int64_t groups = packed_groups(columns, group), supers = columns / kPackedSuper;
+  int64_t a_row = 0;
+  switch (scales) {
+    case Scales::symmetric:
+      a_row = 2 * groups;
+      break;
+    case Scales::minimum:
+      a_row = 4 * groups;
+      break;
+    case Scales::zero_point:
+      a_row = 3 * groups;
+      break;
+    case Scales::two_level:
+      a_row = 2 * supers + groups;
+      break;
+    case Scales::two_level_minimum:
+      a_row = 4 * supers + 2 * groups;
+      break;
+  }
+  return (a_row * kPackedRows + kPackedLine - 1) / kPackedLine * kPackedLine;
 }
 
 /// Bytes of one row tile: matrices of the same columns under each other are tiles behind each
 /// other.
-static constexpr int64_t packed_tile_bytes(DType format, int64_t columns, int group) {
-  return packed_scale_bytes(columns, group) + columns * kPackedRows * packed_bits(format) / 8;
+static constexpr int64_t packed_tile_bytes(DType format, int64_t columns, int group,
+                                           Scales scales = Scales::symmetric) {
+  return packed_scale_bytes(columns, group, scales) +
+         columns * kPackedRows * packed_bits(format) / 8;
+}
+
+static constexpr int64_t packed_tile_bytes(const Tensor& matrix) {
+  return packed_tile_bytes(matrix.dtype, matrix.columns, matrix.group, matrix.scales);
 }
 
 static constexpr int64_t packed_tiles(int64_t rows) {
   return (rows + kPackedRows - 1) / kPackedRows;
 }
 
-static constexpr size_t packed_bytes(DType format, int64_t rows, int64_t columns, int group) {
-  return static_cast<size_t>(packed_tiles(rows) * packed_tile_bytes(format, columns, group));
+static constexpr size_t packed_bytes(DType format, int64_t rows, int64_t columns, int group,
+                                     Scales scales = Scales::symmetric) {
+  return static_cast<size_t>(packed_tiles(rows) *
+                             packed_tile_bytes(format, columns, group, scales));
+}
+
+/// Where the scales of a row tile are, number r of an entry its row's; null where there are none.
+struct PackedScales {
+  const F16* scale;            // of a group, or d
+  const F16* minimum;          // of a group, or dmin
+  const int8_t* step;          // of a group, or zero points
+  const int8_t* minimum_step;  // of a group
+};
+
+static inline PackedScales packed_scales(const void* tile, int64_t columns, int group,
+                                         Scales scales) {
+  const bool levels = has_two_levels(scales);
+  const int64_t groups = packed_groups(columns, group);
+  const int64_t halves = (levels ? columns / kPackedSuper : groups) * kPackedRows;
+  const auto* scale = static_cast<const F16*>(tile);
+  const bool minimum = scales == Scales::minimum || scales == Scales::two_level_minimum;
+  const auto* bytes = reinterpret_cast<const int8_t*>(scale + (minimum ? 2 : 1) * halves);
+  return {scale, minimum ? scale + halves : nullptr,
+          levels || scales == Scales::zero_point ? bytes : nullptr,
+          scales == Scales::two_level_minimum ? bytes + groups * kPackedRows : nullptr};
+}
+
+/// Of the first byte that has bits of a column of a row: where it is behind the row tile's
+/// integers, and the bits' place in it.
+struct PackedPlace {
+  int64_t byte;
+  int shift;
+};
+
+/// Where `bits` bits of a column lie in lines that hold 8 / bits steps each, from a block's first
+/// line on.
+static inline PackedPlace packed_place(int bits, int64_t lane, int64_t column) {
+  const int64_t steps = 8 / bits, step = column % kPackedColumns / kPackedStep;
+  return {step / steps * kPackedLine + lane * kPackedStep + column % kPackedStep,
+          static_cast<int>(step % steps) * bits};
+}
+
+/// Bytes of the integers of 32 columns; with planes, so many of them are the lower four bits.
+static constexpr int64_t packed_block_bytes(DType format) {
+  return kPackedColumns * kPackedRows * packed_bits(format) / 8;
 }
 
 /// One row of a packed matrix, number by number: the definition.
@@ -74,17 +181,24 @@ struct PackedRow {
   DType format;
   int64_t columns;
   int group;
+  Scales scales;
 
   PackedRow(const Tensor& matrix, int64_t row);
 
   int q(int64_t column) const;
   float scale(int64_t column) const;
-  /// q * scale: exact, 19 bits at most.
-  float weight(int64_t column) const { return static_cast<float>(q(column)) * scale(column); }
+  /// What is subtracted; 0 where there is no minimum.
+  float minimum(int64_t column) const;
+  /// With two levels: what the group's d is multiplied with.
+  int step(int64_t column) const;
+  /// With two levels: d.
+  float super_scale(int64_t column) const;
+  /// q * scale - minimum, rounded once.
+  float weight(int64_t column) const;
 };
 
-/// Throws Error{kShape} unless `matrix` is packed, aligned to 64 bytes, of a group of 32, 64 or 128
-/// and whole blocks of columns.
+/// Throws Error{kShape} unless `matrix` is packed, aligned to 64 bytes, of a group that its scales
+/// can have, and of whole blocks of columns.
 void expect_packed(const char* op, const char* name, const Tensor& matrix);
 
 }  // namespace minicpm

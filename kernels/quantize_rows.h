@@ -2,12 +2,13 @@
 // packed weights reads them, the same bytes on every machine.
 //
 // Rows lie in blocks of 6, the last one shorter: so many are multiplied in one pass over the
-// weights. Of all blocks there are first the integers, then the scales, then the sums; with n rows
-// in a block and what stands last lying closest together:
+// weights. Of all blocks there are first the integers, then the scales, the sums and the halves;
+// with n rows in a block and what stands last lying closest together:
 //
 //   integers  [columns / 4][n rows][4], int8 in [-127, 127]
 //   scales    [columns / 32][n rows], f32
 //   sums      [columns / 32][n rows], int32: the group's integers added up
+//   halves    [columns / 32][n rows], int32: the first 16 of them
 #pragma once
 
 #include "kernels/tensor.h"
@@ -18,7 +19,7 @@ constexpr int64_t kQuantizedRows = 6;    // of a block
 constexpr int64_t kQuantizedGroup = 32;  // columns
 
 static constexpr size_t quantized_bytes(int64_t rows, int64_t columns) {
-  return static_cast<size_t>(rows * columns + rows * (columns / kQuantizedGroup) * 8);
+  return static_cast<size_t>(rows * columns + rows * (columns / kQuantizedGroup) * 12);
 }
 
 /// Where one block's parts are.
@@ -27,6 +28,7 @@ struct QuantizedBlock {
   int8_t* integers;
   float* scales;
   int32_t* sums;
+  int32_t* halves;
 };
 
 /// Internal linkage: every instruction set gets its own copy.
@@ -36,8 +38,9 @@ static inline QuantizedBlock quantized_block(const Tensor& tensor, int64_t block
   auto* integers = static_cast<int8_t*>(tensor.data);
   auto* scales = reinterpret_cast<float*>(integers + tensor.rows * tensor.columns);
   auto* sums = reinterpret_cast<int32_t*>(scales + tensor.rows * groups);
+  int32_t* halves = sums + tensor.rows * groups;
   return {left < kQuantizedRows ? left : kQuantizedRows, integers + first * tensor.columns,
-          scales + first * groups, sums + first * groups};
+          scales + first * groups, sums + first * groups, halves + first * groups};
 }
 
 /// y = x rounded, each group of 32 for itself: with m = max |x|,

@@ -30,6 +30,10 @@ const char* name_of(DType dtype) {
       return "i8";
     case DType::w8:
       return "w8";
+    case DType::w6:
+      return "w6";
+    case DType::w5:
+      return "w5";
     case DType::w4:
       return "w4";
     case DType::w2:
@@ -41,7 +45,7 @@ const char* name_of(DType dtype) {
 }
 
 size_t Tensor::bytes() const {
-  if (is_packed(dtype)) return packed_bytes(dtype, rows, columns, group);
+  if (is_packed(dtype)) return packed_bytes(dtype, rows, columns, group, scales);
   if (dtype == DType::a8) return quantized_bytes(rows, columns);
   return static_cast<size_t>(rows * columns) * size_of(dtype);
 }

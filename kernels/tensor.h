@@ -6,13 +6,16 @@
 
 namespace minicpm {
 
-/// How numbers are stored: one by one, or as kernels/packed.h (w8, w4, w2: weights) and
+/// How numbers are stored: one by one, or as kernels/packed.h (w8 to w2: weights) and
 /// kernels/quantize_rows.h (a8: activations) lay them out in blocks.
-enum class DType : uint8_t { f32, f16, bf16, i32, i8, w8, w4, w2, a8 };
+enum class DType : uint8_t { f32, f16, bf16, i32, i8, w8, w6, w5, w4, w2, a8 };
+
+/// What turns the integers of packed weights into numbers (kernels/packed.h).
+enum class Scales : uint8_t { symmetric, minimum, zero_point, two_level, two_level_minimum };
 
 /// Weights in packed tiles.
 constexpr bool is_packed(DType dtype) {
-  return dtype == DType::w8 || dtype == DType::w4 || dtype == DType::w2;
+  return dtype >= DType::w8 && dtype <= DType::w2;
 }
 
 /// Bytes of one number; 0 where numbers lie in blocks.
@@ -32,7 +35,8 @@ struct Tensor {
   DType dtype = DType::f32;
   int64_t rows = 0;
   int64_t columns = 0;
-  int group = 0;  // columns of packed weights that share a scale
+  int group = 0;                      // columns of packed weights that share a scale
+  Scales scales = Scales::symmetric;  // of packed weights
 
   size_t bytes() const;
 

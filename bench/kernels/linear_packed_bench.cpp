@@ -7,6 +7,28 @@ namespace minicpm::bench {
 
 namespace {
 
+/// Packed weights with their scales: those that weights are rounded to, then those of GGUF's types.
+struct Kind {
+  const char* name;
+  DType format;
+  int group = 128;
+  Scales scales = Scales::symmetric;
+
+  size_t bytes(int64_t rows, int64_t columns) const {
+    return packed_bytes(format, rows, columns, group, scales);
+  }
+};
+
+constexpr Kind kKinds[] = {{"w4", DType::w4},
+                           {"w8", DType::w8},
+                           {"w2", DType::w2},
+                           {"Q4_0", DType::w4, 32},
+                           {"Q4_1", DType::w4, 32, Scales::minimum},
+                           {"Q4_K", DType::w4, 32, Scales::two_level_minimum},
+                           {"Q5_0", DType::w5, 32},
+                           {"Q5_K", DType::w5, 32, Scales::two_level_minimum},
+                           {"Q6_K", DType::w6, 16, Scales::two_level}};
+
 /// 384 MiB of any integers with scales around 0.01, read from memory whatever the caches hold, and
 /// activations.
 struct Operands {
@@ -34,10 +56,11 @@ struct Operands {
   }
 
   /// The op on the next weights in memory.
-  Linear op(const Tensor& x, DType format, int64_t out) {
-    const size_t bytes = packed_bytes(format, out, x.columns, 128);
+  Linear op(const Tensor& x, const Kind& kind, int64_t out) {
+    const size_t bytes = kind.bytes(out, x.columns);
     if (next + bytes > kWeights) next = 0;
-    const Tensor weight{weights.data() + next, format, out, x.columns, 128};
+    const Tensor weight{
+        weights.data() + next, kind.format, out, x.columns, kind.group, kind.scales};
     next += bytes;
     return {{y.data(), DType::f32, x.rows, out}, x, weight, {}, 1};
   }
@@ -58,19 +81,19 @@ BENCH(linear_packed) {
   const int64_t shapes[][2] = {{1024, 1024}, {8192, 1024},  {1024, 4096}, {73448, 1024},
                                {4096, 4096}, {32768, 4096}, {4096, 16384}};
   for (const CpuKernels* set : kernel_sets()) {
-    for (DType format : {DType::w4, DType::w8, DType::w2}) {
+    for (const Kind& kind : kKinds) {
       for (int64_t tokens : {1, 2, 3, 4, 5, 6, 12, 48, 128, 512}) {
         for (const auto& [out, in] : shapes) {
           if (tokens > 6 && out > 50000) continue;  // prefill needs the last row only
           const bool streams = tokens <= 6;
-          const std::string name = title("linear_packed", *set, name_of(format), tokens, out, in);
+          const std::string name = title("linear_packed", *set, kind.name, tokens, out, in);
           if (!wanted(name)) continue;
           const Tensor x = operands.round(*set, tokens, in, workers);
           measure({name,
-                   streams ? static_cast<double>(packed_bytes(format, out, in, 128))
+                   streams ? static_cast<double>(kind.bytes(out, in))
                            : 2.0 * static_cast<double>(tokens * out * in),
                    streams ? Limit::bandwidth : Limit::int8, set, &workers,
-                   [&] { set->linear(operands.op(x, format, out), workers); }});
+                   [&] { set->linear(operands.op(x, kind, out), workers); }});
         }
       }
     }
@@ -85,7 +108,7 @@ BENCH(linear_widened) {
       const Tensor x = operands.input(tokens, 1024);
       measure({title("linear_widened", *set, "w4", tokens, 8192, 1024),
                2.0 * static_cast<double>(tokens * 8192 * 1024), Limit::fma, set, &workers,
-               [&] { set->linear(operands.op(x, DType::w4, 8192), workers); }});
+               [&] { set->linear(operands.op(x, kKinds[0], 8192), workers); }});
     }
   }
 }

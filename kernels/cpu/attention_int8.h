@@ -76,12 +76,13 @@ inline void score_int8(const Tile& tile, int row, const Int8Queries<M>& queries,
         __builtin_prefetch(keys.next + at + t * tile_bytes + line, 0, 2);
       }
     }
-    each_dot<DType::w8, T, M>(keys.now + at, tile_bytes, queries.steps + group * kSteps * M,
-                              queries.sums + group * M, [&](int v, int m, Dots dot) {
-                                totals[v][m] =
-                                    add_scaled(dot, key_scales[v], queries.scales[group * M + m],
-                                               totals[v][m]);
-                              });
+    const RoundedColumns columns{queries.steps + group * kSteps * M, queries.sums + group * M,
+                                 nullptr};
+    each_dot<DType::w8, packed_zero(DType::w8), T, M>(
+        keys.now + at, tile_bytes, columns, [&](int v, int m, Dots dot) {
+          totals[v][m] =
+              add_scaled(dot, key_scales[v], queries.scales[group * M + m], totals[v][m]);
+        });
   }
   for (int m = 0; m < M; m++) {
     float* weights = tile.weights + (row + m) * kBlockTokens + first * kTileKeys;

@@ -30,10 +30,83 @@ inline __m256i widened(__m256i pairs, int16_t factor) {
   return _mm256_madd_epi16(pairs, _mm256_set1_epi16(factor));
 }
 
+/// totals[part][m] += the int16 sums of steps [first, last) of w5 or w6, times factors[part]: pairs
+/// of int16 for each row.
+template <DType F, int M>
+inline void add_plane_steps(const unsigned char* lines, int first, int last, const int32_t* x,
+                            const __m256i* factors, __m256i (*totals)[M]) {
+  __m256i pairs[kParts][M];
+  for (int m = 0; m < M; m++) pairs[0][m] = pairs[1][m] = _mm256_setzero_si256();
+  for (int s = first; s < last; s++) {
+    const __m256i low = load_plane_step<F>(lines, s, 0), high = load_plane_step<F>(lines, s, 1);
+    for (int m = 0; m < M; m++) add_step(x[s * M + m], low, high, &pairs[0][m], &pairs[1][m]);
+  }
+  for (int part = 0; part < kParts; part++) {
+    for (int m = 0; m < M; m++) {
+      const __m256i scaled = _mm256_madd_epi16(pairs[part][m], factors[part]);
+      totals[part][m] = _mm256_add_epi32(totals[part][m], scaled);
+    }
+  }
+}
+
+/// 5 bits: 4 steps fit an int16 lane (4 * 2 * 31 * 127 = 31496).
+template <int Zero, int M, typename Use>
+inline void each_w5_dot(const unsigned char* lines, const RoundedColumns& x, Use use) {
+  const __m256i ones = _mm256_set1_epi16(1), factors[kParts] = {ones, ones};
+  __m256i totals[kParts][M];
+  for (int m = 0; m < M; m++) {
+    totals[0][m] = totals[1][m] = _mm256_set1_epi32(-Zero * x.sums[m]);
+  }
+  for (int s = 0; s < kSteps; s += 4) {
+    add_plane_steps<DType::w5, M>(lines, s, s + 4, x.integers, factors, totals);
+  }
+  for (int part = 0; part < kParts; part++) {
+    for (int m = 0; m < M; m++) use(part, m, _mm256_cvtepi32_ps(totals[part][m]));
+  }
+}
+
+/// 6 bits: 2 steps fit (2 * 2 * 63 * 127 = 32004), and become int32 by the multiplication with
+/// their step.
 template <DType F, int R, int M, typename Use>
-inline void each_dot(const unsigned char* lines, int64_t, const int32_t* x, const int32_t* sums,
-                     Use use) {
+inline void each_stepped_dot(const unsigned char* lines, const int8_t* column_steps, int64_t,
+                             const RoundedColumns& x, Use use) {
+  static_assert(R == 1 && F == DType::w6);
+  const auto load_column_steps = [&](int half, int part) {
+    const int8_t* at = column_steps + half * kPackedRows + part * kPackedRows / kParts;
+    return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(at)));
+  };
+  __m256i totals[kParts][M];
+  __m256i factors[2][kParts];  // a row's step twice, for each half of the columns
+  for (int part = 0; part < kParts; part++) {
+    const __m256i low = _mm256_set1_epi32(0xffff);
+    const __m256i first = load_column_steps(0, part), last = load_column_steps(1, part);
+    const __m256i first_low = _mm256_and_si256(first, low), last_low = _mm256_and_si256(last, low);
+    const __m256i last_high = _mm256_slli_epi32(last, 16);
+    factors[0][part] = _mm256_or_si256(first_low, _mm256_slli_epi32(first, 16));
+    factors[1][part] = _mm256_or_si256(last_low, last_high);
+    const __m256i both = _mm256_or_si256(first_low, last_high);
+    for (int m = 0; m < M; m++) {
+      const int rest = x.sums[m] - x.halves[m];
+      const __m256i sums = _mm256_set1_epi32((x.halves[m] & 0xffff) | rest * (1 << 16));
+      const __m256i zeros = _mm256_slli_epi32(_mm256_madd_epi16(both, sums), 5);
+      totals[part][m] = _mm256_sub_epi32(_mm256_setzero_si256(), zeros);
+    }
+  }
+  for (int s = 0; s < kSteps; s += 2) {
+    add_plane_steps<F, M>(lines, s, s + 2, x.integers, factors[2 * s / kSteps], totals);
+  }
+  for (int part = 0; part < kParts; part++) {
+    for (int m = 0; m < M; m++) use(part, m, _mm256_cvtepi32_ps(totals[part][m]));
+  }
+}
+
+template <DType F, int Zero, int R, int M, typename Use>
+inline void each_dot(const unsigned char* lines, int64_t, const RoundedColumns& x, Use use) {
   static_assert(R == 1);
+  if constexpr (F == DType::w5) {
+    each_w5_dot<Zero, M>(lines, x, use);
+    return;
+  }
   constexpr int kBits = packed_bits(F), kInLine = 8 / kBits;
   constexpr bool kHalves = F == DType::w8;
   const __m256i mask = _mm256_set1_epi8(F == DType::w2 ? 3 : 15);
@@ -48,13 +121,13 @@ inline void each_dot(const unsigned char* lines, int64_t, const int32_t* x, cons
         const __m256i high = kHalves ? _mm256_srli_epi16(low, 4)
                                      : _mm256_srli_epi16(_mm256_load_si256(at + 1), j * kBits);
         for (int m = 0; m < M; m++) {
-          add_step(x[(i * kInLine + j) * M + m], _mm256_and_si256(low, mask),
+          add_step(x.integers[(i * kInLine + j) * M + m], _mm256_and_si256(low, mask),
                    _mm256_and_si256(high, mask), &pairs[0][m], &pairs[1][m]);
         }
       }
     }
     for (int m = 0; m < M; m++) {
-      const __m256i zeros = _mm256_set1_epi32(packed_zero(F) * sums[m]);
+      const __m256i zeros = _mm256_set1_epi32(Zero * x.sums[m]);
       if constexpr (kHalves) {
         const __m256i all = _mm256_add_epi32(widened(pairs[0][m], 1), widened(pairs[1][m], 16));
         use(half, m, _mm256_cvtepi32_ps(_mm256_sub_epi32(all, zeros)));

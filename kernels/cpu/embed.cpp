@@ -25,7 +25,7 @@ void embed_rows(const Embed& op, int64_t first, int64_t last) {
 }
 
 /// A row lies in its tile 4 numbers at a time, a line apart.
-void embed_packed_rows(const Embed& op, int64_t first, int64_t last) {
+void embed_w8_rows(const Embed& op, int64_t first, int64_t last) {
   const int64_t hidden = op.y.columns, group = op.table.group;
   const int32_t* tokens = static_cast<const int32_t*>(op.tokens.data);
   const int64_t tile_bytes = packed_tile_bytes(DType::w8, hidden, op.table.group);
@@ -45,12 +45,28 @@ void embed_packed_rows(const Embed& op, int64_t first, int64_t last) {
   }
 }
 
+/// Number by number, by the definition: few rows, and each of them short.
+void embed_packed_rows(const Embed& op, int64_t first, int64_t last) {
+  const int64_t hidden = op.y.columns;
+  const int32_t* tokens = static_cast<const int32_t*>(op.tokens.data);
+  for (int64_t t = first; t < last; t++) {
+    const PackedRow row(op.table, tokens[t]);
+    float* y = static_cast<float*>(op.y.data) + t * hidden;
+    for (int64_t i = 0; i < hidden; i++) y[i] = row.weight(i) * op.scale;
+  }
+}
+
 }  // namespace
 
 void embed(const Embed& op, Workers& workers) {
   for_ranges(workers, op.y.rows, 16, [&](int64_t first, int64_t last) {
     switch (op.table.dtype) {
       case DType::w8:
+        return embed_w8_rows(op, first, last);
+      case DType::w6:
+      case DType::w5:
+      case DType::w4:
+      case DType::w2:
         return embed_packed_rows(op, first, last);
       case DType::f16:
         return embed_rows<F16>(op, first, last);

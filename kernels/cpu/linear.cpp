@@ -149,6 +149,8 @@ void linear(const Linear& op, Workers& workers) {
   if (op.x.rows == 0 || op.weight.rows == 0) return;
   switch (op.weight.dtype) {
     case DType::w8:
+    case DType::w6:
+    case DType::w5:
     case DType::w4:
     case DType::w2:
       return op.x.dtype == DType::a8 ? linears_rounded({{op}, 1}, workers)

@@ -21,17 +21,48 @@ constexpr int64_t kStreamBytes = 1
 constexpr int64_t kLeastBytes = 1 << 15;  // less than this, times the rows, is not worth a thread
 constexpr int64_t kAhead = 4096;          // bytes of weights prefetched ahead
 
+constexpr int64_t kPartRows = kPackedRows / kParts;
+
+/// What the integers of 32 columns of a vector of rows are multiplied with, and what is subtracted
+/// from their product for each activation.
+struct BlockScales {
+  Dots scale, minimum;
+};
+
+/// Those of vector `part` of a tile that lies `offset` bytes behind the one of `from`; a group is
+/// 2^shift blocks of 32 columns.
+template <Scales S>
+inline BlockScales load_block_scales(const PackedScales& from, int64_t offset, int64_t part,
+                                     int64_t block, int shift) {
+  constexpr int kSuperShift = __builtin_ctz(kPackedSuper / kPackedColumns);
+  const int64_t row = part * kPartRows;
+  const int64_t group = (block >> shift) * kPackedRows + row;
+  const int64_t at = has_two_levels(S) ? (block >> kSuperShift) * kPackedRows + row : group;
+  BlockScales result{load_scales(from.scale + offset / 2 + at), no_dots()};
+  if constexpr (S == Scales::minimum) {
+    result.minimum = load_scales(from.minimum + offset / 2 + at);
+  } else if constexpr (S == Scales::zero_point) {
+    result.minimum = multiply_scales(result.scale, load_scales(from.step + offset + group));
+  } else if constexpr (S == Scales::two_level_minimum) {
+    result.scale = multiply_scales(result.scale, load_scales(from.step + offset + group));
+    result.minimum = multiply_scales(load_scales(from.minimum + offset / 2 + at),
+                                     load_scales(from.minimum_step + offset + group));
+  }
+  return result;
+}
+
 /// Adds all columns of R neighbouring tiles times the M rows of x; y is [R][M][16].
-template <DType F, int R, int M>
+template <DType F, Scales S, int R, int M>
 void multiply(const unsigned char* tile, const Linear& op, const QuantizedBlock& x, float* y) {
   constexpr int kVectors = R * kParts;
-  constexpr int64_t kPartRows = kPackedRows / kParts;
-  constexpr int64_t kBlockBytes = kPackedColumns * kPackedRows * packed_bits(F) / 8;
+  constexpr int64_t kBlockBytes = packed_block_bytes(F);
   const int64_t columns = op.weight.columns;
-  const int64_t tile_bytes = packed_tile_bytes(F, columns, op.weight.group);
-  const int shift = __builtin_ctz(static_cast<unsigned>(op.weight.group / kPackedColumns));
-  const auto* scales = reinterpret_cast<const F16*>(tile);
-  const unsigned char* lines = tile + packed_scale_bytes(columns, op.weight.group);
+  const int group = op.weight.group;
+  const int64_t tile_bytes = packed_tile_bytes(F, columns, group, S);
+  const int shift =
+      S == Scales::two_level ? 0 : __builtin_ctz(static_cast<unsigned>(group / kPackedColumns));
+  const PackedScales scales = packed_scales(tile, columns, group, S);
+  const unsigned char* lines = tile + packed_scale_bytes(columns, group, S);
   const auto* integers = reinterpret_cast<const int32_t*>(x.integers);
 
   Dots sums[kVectors][M];
@@ -40,10 +71,9 @@ void multiply(const unsigned char* tile, const Linear& op, const QuantizedBlock&
   }
   const int64_t blocks = columns / kPackedColumns;
   for (int64_t block = 0; block < blocks; block++) {
-    const F16* scale = scales + (block >> shift) * kPackedRows;
-    Dots weight_scales[kVectors];
+    BlockScales weights[kVectors];
     for (int v = 0; v < kVectors; v++) {
-      weight_scales[v] = load_scales(scale + v / kParts * tile_bytes / 2 + v % kParts * kPartRows);
+      weights[v] = load_block_scales<S>(scales, v / kParts * tile_bytes, v % kParts, block, shift);
     }
     for (int64_t r = 0; r < R; r++) {
       for (int64_t line = 0; line < kBlockBytes; line += kPackedLine) {
@@ -51,9 +81,20 @@ void multiply(const unsigned char* tile, const Linear& op, const QuantizedBlock&
       }
     }
     const float* x_scales = x.scales + block * M;
-    each_dot<F, R, M>(lines, tile_bytes, integers, x.sums + block * M, [&](int v, int m, Dots dot) {
-      sums[v][m] = add_scaled(dot, weight_scales[v], x_scales[m], sums[v][m]);
-    });
+    const RoundedColumns rounded{integers, x.sums + block * M, x.halves + block * M};
+    const auto add = [&](int v, int m, Dots dot) {
+      sums[v][m] = add_scaled(dot, weights[v].scale, x_scales[m], sums[v][m]);
+      if constexpr (has_minimum(S)) {
+        const float sum = x_scales[m] * static_cast<float>(rounded.sums[m]);
+        sums[v][m] = subtract_scaled(weights[v].minimum, sum, sums[v][m]);
+      }
+    };
+    if constexpr (S == Scales::two_level) {
+      const int8_t* steps = scales.step + 2 * block * kPackedRows;
+      each_stepped_dot<F, R, M>(lines, steps, tile_bytes, rounded, add);
+    } else {
+      each_dot<F, packed_zero(F, S), R, M>(lines, tile_bytes, rounded, add);
+    }
     lines += kBlockBytes;
     integers += kSteps * M;
   }
@@ -65,12 +106,12 @@ void multiply(const unsigned char* tile, const Linear& op, const QuantizedBlock&
 }
 
 /// Tiles [first, last) times all rows of x, block by block.
-template <DType F, int M>
+template <DType F, Scales S, int M>
 void multiply_block(const Linear& op, int64_t block, int64_t first, int64_t last) {
   constexpr int R = kTilesAtOnce;
   const QuantizedBlock x = quantized_block(op.x, block);
   const int64_t out = op.weight.rows;
-  const int64_t tile_bytes = packed_tile_bytes(F, op.weight.columns, op.weight.group);
+  const int64_t tile_bytes = packed_tile_bytes(op.weight);
   const auto* tiles = static_cast<const unsigned char*>(op.weight.data);
   float y[R * M * kPackedRows];
   for (int64_t i = 0; i < kAhead; i += kPackedLine) {
@@ -81,9 +122,9 @@ void multiply_block(const Linear& op, int64_t block, int64_t first, int64_t last
     const bool all = op.x.rows > kQuantizedRows && tile + R <= last;
     const int64_t count = all ? R : 1;
     if (all) {
-      multiply<F, R, M>(tiles + tile * tile_bytes, op, x, y);
+      multiply<F, S, R, M>(tiles + tile * tile_bytes, op, x, y);
     } else {
-      multiply<F, 1, M>(tiles + tile * tile_bytes, op, x, y);
+      multiply<F, S, 1, M>(tiles + tile * tile_bytes, op, x, y);
     }
     for (int64_t i = 0; i < count * M; i++) {
       const int64_t row = (tile + i / M) * kPackedRows, left = out - row;
@@ -94,15 +135,31 @@ void multiply_block(const Linear& op, int64_t block, int64_t first, int64_t last
   }
 }
 
-template <DType F>
+template <DType F, Scales S = Scales::symmetric>
 void multiply_tiles(const Linear& op, int64_t first, int64_t last) {
   using Multiply = void (*)(const Linear&, int64_t, int64_t, int64_t);
-  constexpr Multiply kMultiply[] = {multiply_block<F, 1>, multiply_block<F, 2>,
-                                    multiply_block<F, 3>, multiply_block<F, 4>,
-                                    multiply_block<F, 5>, multiply_block<F, 6>};
+  constexpr Multiply kMultiply[] = {multiply_block<F, S, 1>, multiply_block<F, S, 2>,
+                                    multiply_block<F, S, 3>, multiply_block<F, S, 4>,
+                                    multiply_block<F, S, 5>, multiply_block<F, S, 6>};
   for (int64_t row = 0, block = 0; row < op.x.rows; row += kQuantizedRows, block++) {
     const int64_t rows = op.x.rows - row;
     kMultiply[(rows < kQuantizedRows ? rows : kQuantizedRows) - 1](op, block, first, last);
+  }
+}
+
+/// w4 and w5, whose scales are of several kinds.
+template <DType F>
+void multiply_tiles_by_scales(const Linear& op, int64_t first, int64_t last) {
+  switch (op.weight.scales) {
+    case Scales::minimum:
+      return multiply_tiles<F, Scales::minimum>(op, first, last);
+    case Scales::zero_point:
+      if constexpr (F == DType::w4) return multiply_tiles<F, Scales::zero_point>(op, first, last);
+      return;
+    case Scales::two_level_minimum:
+      return multiply_tiles<F, Scales::two_level_minimum>(op, first, last);
+    default:
+      return multiply_tiles<F>(op, first, last);
   }
 }
 
@@ -113,8 +170,7 @@ int64_t tiles_of_item(const Linears& op, int threads) {
   int64_t bytes = 0;
   for (int i = 0; i < op.count; i++) {
     const Tensor& weight = op.parts[i].weight;
-    bytes +=
-        packed_tiles(weight.rows) * packed_tile_bytes(weight.dtype, weight.columns, weight.group);
+    bytes += packed_tiles(weight.rows) * packed_tile_bytes(weight);
   }
   const Tensor& weight = op.parts[0].weight;
   const int64_t least = kLeastBytes / op.parts[0].x.rows;
@@ -123,7 +179,7 @@ int64_t tiles_of_item(const Linears& op, int threads) {
   bytes /= (one_pass ? 2 : 4) * int64_t{threads};
   if (bytes < least) bytes = least;
   if (bytes > most) bytes = most;
-  const int64_t pairs = bytes / (2 * packed_tile_bytes(weight.dtype, weight.columns, weight.group));
+  const int64_t pairs = bytes / (2 * packed_tile_bytes(weight));
   return 2 * (pairs < 1 ? 1 : pairs);
 }
 
@@ -154,8 +210,12 @@ void linears_rounded(const Linears& op, Workers& workers) {
     switch (linear.weight.dtype) {
       case DType::w8:
         return multiply_tiles<DType::w8>(linear, first, last);
+      case DType::w6:
+        return multiply_tiles<DType::w6, Scales::two_level>(linear, first, last);
+      case DType::w5:
+        return multiply_tiles_by_scales<DType::w5>(linear, first, last);
       case DType::w4:
-        return multiply_tiles<DType::w4>(linear, first, last);
+        return multiply_tiles_by_scales<DType::w4>(linear, first, last);
       default:
         return multiply_tiles<DType::w2>(linear, first, last);
     }

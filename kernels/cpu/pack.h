@@ -3,9 +3,11 @@
 
 #include "kernels/cpu/workers.h"
 #include "kernels/pack.h"
+#include "kernels/repack.h"
 
 namespace minicpm {
 
 void pack(const Pack& op, Workers& workers);
+void repack(const Repack& op, Workers& workers);
 
 }  // namespace minicpm

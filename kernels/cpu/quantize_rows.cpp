@@ -16,12 +16,14 @@ void quantize_group(const float* x, const QuantizedBlock& y, int64_t row, int64_
   int8_t integers[kQuantizedGroup];
   y.scales[group * y.rows + row] = quantize(x, kQuantizedGroup, integers);
   int8_t* to = y.integers + (group * kQuantizedGroup * y.rows + row * 4);
-  int32_t sum = 0;
-  for (int64_t i = 0; i < kQuantizedGroup; i++) sum += integers[i];
+  int32_t half = 0, rest = 0;
+  for (int64_t i = 0; i < kQuantizedGroup / 2; i++) half += integers[i];
+  for (int64_t i = kQuantizedGroup / 2; i < kQuantizedGroup; i++) rest += integers[i];
   for (int64_t i = 0; i < kQuantizedGroup; i += 4, to += 4 * y.rows) {
     __builtin_memcpy(to, integers + i, 4);
   }
-  y.sums[group * y.rows + row] = sum;
+  y.sums[group * y.rows + row] = half + rest;
+  y.halves[group * y.rows + row] = half;
 }
 
 }  // namespace

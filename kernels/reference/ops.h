@@ -15,6 +15,7 @@
 #include "kernels/pack.h"
 #include "kernels/pool_keys.h"
 #include "kernels/quantize_rows.h"
+#include "kernels/repack.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/sample.h"
@@ -30,6 +31,7 @@ void linear(const Linear& op);
 void linears(const Linears& op);
 void quantize_rows(const QuantizeRows& op);
 void pack(const Pack& op);
+void repack(const Repack& op);
 void rope(const Rope& op);
 void kv_append(const KvAppend& op);
 void pool_keys(const PoolKeys& op);

@@ -12,4 +12,8 @@ void pack(const Pack& op) {
   for (int64_t tile = 0; tile < packed_tiles(op.x.rows); tile++) pack_tile(op, tile, row.data());
 }
 
+void repack(const Repack& op) {
+  for (int64_t tile = 0; tile < packed_tiles(op.y.rows); tile++) repack_tile(op, tile);
+}
+
 }  // namespace minicpm::reference

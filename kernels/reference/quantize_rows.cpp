@@ -10,13 +10,15 @@ namespace {
 void quantize_group(const float* x, QuantizedBlock y, int64_t row, int64_t group) {
   int8_t integers[kQuantizedGroup];
   y.scales[group * y.rows + row] = quantize(x, kQuantizedGroup, integers);
-  int sum = 0;
+  int sum = 0, half = 0;
   for (int64_t i = 0; i < kQuantizedGroup; i++) {
     const int64_t column = group * kQuantizedGroup + i;
     y.integers[(column / 4 * y.rows + row) * 4 + column % 4] = integers[i];
     sum += integers[i];
+    if (i < kQuantizedGroup / 2) half = sum;
   }
   y.sums[group * y.rows + row] = sum;
+  y.halves[group * y.rows + row] = half;
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "kernels/pack.h"
 #include "kernels/pool_keys.h"
 #include "kernels/quantize_rows.h"
+#include "kernels/repack.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/sample.h"
@@ -40,6 +41,7 @@ class Backend {
   virtual void run(const Linears&) = 0;
   virtual void run(const QuantizeRows&) = 0;
   virtual void run(const Pack&) = 0;
+  virtual void run(const Repack&) = 0;
   virtual void run(const Rope&) = 0;
   virtual void run(const KvAppend&) = 0;
   virtual void run(const PoolKeys&) = 0;

@@ -28,6 +28,7 @@ class CpuBackend final : public Backend {
   void run(const Linears& op) override { checked(op, kernels_.linears); }
   void run(const QuantizeRows& op) override { checked(op, kernels_.quantize_rows); }
   void run(const Pack& op) override { checked(op, pack); }
+  void run(const Repack& op) override { checked(op, repack); }
   void run(const Rope& op) override { checked(op, kernels_.rope); }
   void run(const KvAppend& op) override { checked(op, kernels_.kv_append); }
   void run(const PoolKeys& op) override { checked(op, kernels_.pool_keys); }

@@ -1,4 +1,7 @@
 // Reads a model's plan, and parts of one.
+#include <algorithm>
+#include <utility>
+
 #include "native/binding/read.h"
 #include "native/binding/value.h"
 
@@ -61,18 +64,24 @@ DType read_kv_type(const Napi::Object& from) {
   throw_type_error(from.Env(), "kvType", "f32, f16 or int8");
 }
 
+/// As plans name them.
+constexpr std::pair<StoredType, const char*> kStoredTypes[] = {
+    {StoredType::f32, "F32"},     {StoredType::f16, "F16"},   {StoredType::bf16, "BF16"},
+    {StoredType::q4_0, "Q4_0"},   {StoredType::q4_1, "Q4_1"}, {StoredType::q5_0, "Q5_0"},
+    {StoredType::q5_1, "Q5_1"},   {StoredType::q8_0, "Q8_0"}, {StoredType::q4_k, "Q4_K"},
+    {StoredType::q5_k, "Q5_K"},   {StoredType::q6_k, "Q6_K"}, {StoredType::tq1_0, "TQ1_0"},
+    {StoredType::tq2_0, "TQ2_0"}, {StoredType::w8, "W8"},     {StoredType::w4, "W4"},
+    {StoredType::w2, "W2"},
+};
+
 StoredType read_stored_type(const Napi::Object& from) {
   const std::string name = string(from, "dtype");
-  if (name == "F32") return StoredType::f32;
-  if (name == "F16") return StoredType::f16;
-  if (name == "BF16") return StoredType::bf16;
-  if (name == "Q8_0") return StoredType::q8_0;
-  if (name == "Q4_0") return StoredType::q4_0;
-  if (name == "Q4_1") return StoredType::q4_1;
-  if (name == "W8") return StoredType::w8;
-  if (name == "W4") return StoredType::w4;
-  if (name == "W2") return StoredType::w2;
-  throw_type_error(from.Env(), "dtype", "F32, F16, BF16, Q8_0, Q4_0, Q4_1, W8, W4 or W2");
+  std::string names;
+  for (const auto& [type, type_name] : kStoredTypes) {
+    if (name == type_name) return type;
+    names += (names.empty() ? "" : " or ") + std::string(type_name);
+  }
+  throw_type_error(from.Env(), "dtype", names);
 }
 
 int read_group(const Napi::Object& from) {
@@ -156,9 +165,6 @@ ModelPlan read_model_plan(const Napi::Value& value) {
       .fingerprint = read_text(from.Get("fingerprint"), "fingerprint"),
       .cache_bytes = read_integer(from.Get("cacheBytes"), "cacheBytes", 0, int64_t{1} << 53),
   };
-  if (plan.activations == DType::a8 && plan.packing.format == DType::f32) {
-    throw_type_error(from.Env(), "activations", "f32 where no weights are packed");
-  }
   const Napi::Value directory = from.Get("directory");
   if (!directory.IsUndefined()) {
     plan.directory = {string(object(directory, "directory"), "path"),
@@ -178,6 +184,12 @@ ModelPlan read_model_plan(const Napi::Value& value) {
   for (uint32_t i = 0; i < names.Length(); ++i) {
     const std::string name = names.Get(i).ToString();
     plan.weights.push_back(read_weight(name, object(weights.Get(name), name), plan.files.size()));
+  }
+  const auto any_packed = [&](const WeightSource& source) {
+    return plan.packing.packs(source) || plan.packing.repacks(source) || is_packed(source.type);
+  };
+  if (plan.activations == DType::a8 && !std::ranges::any_of(plan.weights, any_packed)) {
+    throw_type_error(from.Env(), "activations", "f32 where no weights are packed");
   }
   return plan;
 }

@@ -26,9 +26,12 @@ std::unique_ptr<Backend> make_backend(const ModelPlan& plan) {
 }
 
 /// What the linears compute with: float weights give the same bits within one instruction set only,
-/// packed ones on all of them.
+/// packed ones on all of them. A file's own formats may be mixed with float weights.
 std::string numbers_of(const ModelPlan& plan, const Backend& backend) {
-  if (plan.packing.format == DType::f32) return std::string(backend.isa());
+  if (plan.packing.format == DType::f32) {
+    const std::string isa(backend.isa());
+    return plan.activations == DType::f32 ? isa : isa + "-" + name_of(plan.activations);
+  }
   return std::string(name_of(plan.packing.format)) + "g" + std::to_string(plan.packing.group) +
          "-" + name_of(plan.activations);
 }

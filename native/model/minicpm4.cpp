@@ -101,17 +101,25 @@ Tensor MiniCpm4::quantized(int64_t rows, int64_t columns) const {
   return {a_.quantized.data, DType::a8, rows, columns};
 }
 
+bool MiniCpm4::rounds(const Tensor& weight) const {
+  return activations_ == DType::a8 && is_packed(weight.dtype);
+}
+
 void MiniCpm4::multiply(std::initializer_list<Linear> linears) {
-  Linears op{.count = 0};
-  const Tensor x = linears.begin()->x;
-  const bool round = activations_ == DType::a8 && x.dtype != DType::a8;
-  const Tensor input = round ? quantized(x.rows, x.columns) : x;
-  if (round) start(QuantizeRows{.y = input, .x = x});
+  Linears rounded{.count = 0}, plain{.count = 0};
   for (const Linear& linear : linears) {
-    op.parts[op.count] = linear;
-    op.parts[op.count++].x = input;
+    Linears& op = rounds(linear.weight) ? rounded : plain;
+    op.parts[op.count++] = linear;
   }
-  start(op);
+  if (rounded.count > 0) {
+    const Tensor x = linears.begin()->x;
+    const bool round = x.dtype != DType::a8;
+    const Tensor input = round ? quantized(x.rows, x.columns) : x;
+    if (round) start(QuantizeRows{.y = input, .x = x});
+    for (int i = 0; i < rounded.count; ++i) rounded.parts[i].x = input;
+    start(rounded);
+  }
+  if (plain.count > 0) start(plain);
 }
 
 bool MiniCpm4::run(const Batch& batch, const std::function<bool()>& stop) {
@@ -225,7 +233,7 @@ void MiniCpm4::mlp(const Layer& layer, int rows) {
   multiply({Linear{.y = gate, .x = x, .weight = layer.gate},
             Linear{.y = up, .x = x, .weight = layer.up}});
   Tensor gated = gate;
-  if (activations_ == DType::a8) {
+  if (rounds(layer.down)) {
     gated = quantized(rows, gate.columns);
     start(QuantizeRows{.y = gated, .x = gate, .up = up});
   } else {

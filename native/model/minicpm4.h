@@ -32,7 +32,7 @@ class MiniCpm4 {
   static constexpr int kMaxRows = 512;
   static constexpr int kHeadRows = 16;
 
-  /// `activations`, what linears take: f32, or a8 where the weights are packed. `weights` and
+  /// `activations`, what linears with packed weights take: f32 or a8. `weights` and
   /// `backend` outlive the model. Throws Error{kCheckpoint} where a weight is missing.
   MiniCpm4(const Config& config, DType activations, const Weights& weights, Backend& backend,
            KvLayout layout);
@@ -96,8 +96,11 @@ class MiniCpm4 {
   void mlp(const Layer& layer, int rows);
   template <typename Op>
   void start(const Op& op);
-  /// Linears of one x, which is rounded once for all of them where activations are a8.
+  /// Linears of one x, which is rounded once for all whose weights are packed where activations are
+  /// a8.
   void multiply(std::initializer_list<Linear> linears);
+  /// Its x is rounded.
+  bool rounds(const Tensor& weight) const;
   /// Where `rows` rows of `columns` numbers in a8 go.
   Tensor quantized(int64_t rows, int64_t columns) const;
 

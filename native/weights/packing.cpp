@@ -1,6 +1,7 @@
 #include "native/weights/packing.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "kernels/packed.h"
 
@@ -54,6 +55,32 @@ void pack_weight(const os::MappedFile& file, const WeightSource& source, RowRang
     std::byte* at = to.as<std::byte>() + done / kPackedRows * tile_bytes;
     backend.run(Pack{.y = {at, to.dtype, count, columns, to.group}, .x = x});
     // Interleaved rows come from rows beside the slab, too: those are read again.
+    file.forget(source.offset + static_cast<size_t>(first) * row_bytes,
+                static_cast<size_t>(count) * row_bytes);
+    packed(count);
+  }
+}
+
+void repack_weight(const os::MappedFile& file, const WeightSource& source, const Tensor& to,
+                   Backend& backend, const std::function<void(int64_t)>& packed) {
+  const std::byte* stored = file.data() + source.offset;
+  const size_t row_bytes = stored_row_bytes(source.type, source.columns);
+  const int64_t head_dim =
+      source.interleaved_heads > 0 ? source.rows / source.interleaved_heads : 0;
+  const int64_t tiles = std::max<int64_t>(1, kSlabBytes / (4 * source.columns * kPackedRows));
+  const int64_t most = std::min(tiles * kPackedRows, source.rows);
+  std::vector<const std::byte*> rows;
+  for (int64_t first = 0; first < source.rows; first += most) {
+    const int64_t count = std::min(most, source.rows - first);
+    rows.clear();
+    for (int64_t i = first; i < first + count; ++i) {
+      const int64_t row = head_dim > 0 ? interleaved_row(i, head_dim) : i;
+      rows.push_back(stored + static_cast<size_t>(row) * row_bytes);
+    }
+    Tensor slab = to;
+    slab.data = to.as<std::byte>() + first / kPackedRows * packed_tile_bytes(to);
+    slab.rows = count;
+    backend.run(Repack{.y = slab, .type = quant_type(source.type), .rows = rows});
     file.forget(source.offset + static_cast<size_t>(first) * row_bytes,
                 static_cast<size_t>(count) * row_bytes);
     packed(count);

@@ -10,7 +10,8 @@
 
 namespace minicpm {
 
-/// `format` f32 packs nothing: weights stay as the file has them.
+/// `format` f32 rounds nothing: weights stay as the file has them, but for quantized matrices,
+/// which are repacked as they are.
 struct Packing {
   DType format = DType::f32;  // of the layers' matrices: w8, w4 or w2
   int group = 128;            // columns that share a scale: 32, 64 or 128
@@ -19,14 +20,23 @@ struct Packing {
     return format != DType::f32 && !source.is_vector() && !is_packed(source.type);
   }
 
+  /// Becomes packed with the integers and scales that its file has.
+  bool repacks(const WeightSource& source) const {
+    return format == DType::f32 && !source.is_vector() && is_quantized(source.type);
+  }
+
   /// Head and embedding are w8 whatever the layers are: an int4 head costs a KL of 3e-2, this one
   /// 1e-4.
   DType format_of(const WeightSource& source) const {
     return source.name == "head" || source.name == "embed" ? DType::w8 : format;
   }
 
-  /// A matrix as it will be, its bytes at `data`.
+  /// A matrix that is packed or repacked as it will be, its bytes at `data`.
   Tensor packed(const WeightSource& source, std::byte* data = nullptr) const {
+    if (repacks(source)) {
+      const QuantShape shape = shape_of(quant_type(source.type));
+      return {data, shape.format, source.rows, source.columns, shape.group, shape.scales};
+    }
     return {data, format_of(source), source.rows, source.columns, group};
   }
 };
@@ -42,6 +52,11 @@ struct RowRange {
 /// called after each slab.
 void pack_weight(const os::MappedFile& file, const WeightSource& source, RowRange rows,
                  const Tensor& to, Backend& backend, const std::function<void(int64_t)>& packed);
+
+/// Repacks `source`, whose type is quantized and whose bytes are inside `file`, into `to`;
+/// otherwise like pack_weight.
+void repack_weight(const os::MappedFile& file, const WeightSource& source, const Tensor& to,
+                   Backend& backend, const std::function<void(int64_t)>& packed);
 
 /// The bytes of those rows, packed as `packing.format`, whatever the matrix's name. Throws
 /// Error{kCheckpoint, kShape} as Weights does.

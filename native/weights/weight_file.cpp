@@ -16,9 +16,10 @@ std::unique_ptr<os::MappedFile> map_weights(const WeightFile& file) {
 
 void expect_inside(const os::MappedFile& file, const WeightSource& source,
                    const std::string& path) {
-  const bool in_blocks = is_quantized(source.type) || is_packed(source.type);
-  if (in_blocks && source.columns % 32 != 0) {
-    throw_checkpoint(path, source.name, "rows of a multiple of 32 numbers",
+  const int64_t block = stored_block(source.type);
+  if (source.columns % block != 0) {
+    throw_checkpoint(path, source.name,
+                     "rows of a multiple of " + std::to_string(block) + " numbers",
                      std::to_string(source.columns));
   }
   if (is_packed(source.type) && source.offset % kPackedLine != 0) {

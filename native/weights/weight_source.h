@@ -5,15 +5,31 @@
 #include <cstdint>
 #include <string>
 
+#include "kernels/quant_blocks.h"
 #include "kernels/tensor.h"
 
 namespace minicpm {
 
-/// How a checkpoint stores numbers. The quantized ones are GGUF's, 32 numbers a quant block:
-/// Q8_0 = f16 scale, 32 int8; Q4_0 = f16 scale, 32 nibbles (offset 8); Q4_1 = f16 scale, f16
-/// minimum, 32 nibbles. The packed ones are kernels/packed.h's, whole matrices at multiples of 64
-/// bytes.
-enum class StoredType : uint8_t { f32, f16, bf16, q8_0, q4_0, q4_1, w8, w4, w2 };
+/// How a checkpoint stores numbers. The quantized ones are those of kernels/quant_blocks.h, in its
+/// order. The packed ones are kernels/packed.h's, whole matrices at multiples of 64 bytes.
+enum class StoredType : uint8_t {
+  f32,
+  f16,
+  bf16,
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
+  q8_0,
+  q4_k,
+  q5_k,
+  q6_k,
+  tq1_0,
+  tq2_0,
+  w8,
+  w4,
+  w2
+};
 
 struct WeightSource {
   std::string name;  // ours: "layers.3.attn.q"
@@ -37,14 +53,21 @@ inline bool is_packed(StoredType type) {
 
 /// In quant blocks.
 inline bool is_quantized(StoredType type) {
-  return type >= StoredType::q8_0 && !is_packed(type);
+  return type >= StoredType::q4_0 && !is_packed(type);
 }
+
+/// Of a quantized type.
+inline QuantType quant_type(StoredType type) {
+  return static_cast<QuantType>(static_cast<int>(type) - static_cast<int>(StoredType::q4_0));
+}
+
+/// A row holds a multiple of so many numbers.
+int64_t stored_block(StoredType type);
 
 /// Of a packed type: w8, w4 or w2.
 DType packed_dtype(StoredType type);
 
-/// Bytes of `columns` numbers as stored. Quantized rows hold a multiple of 32; packed ones have no
-/// bytes of their own.
+/// Bytes of `columns` numbers as stored, whole blocks; packed rows have no bytes of their own.
 size_t stored_row_bytes(StoredType type, int64_t columns);
 
 size_t stored_bytes(const WeightSource& source);

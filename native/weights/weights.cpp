@@ -8,6 +8,11 @@
 namespace minicpm {
 namespace {
 
+/// What it becomes is packed, and was not.
+bool becomes_packed(const WeightSource& source, const Packing& packing) {
+  return packing.packs(source) || packing.repacks(source);
+}
+
 size_t alignment(StoredType type) {
   if (is_packed(type)) return kPackedLine;
   return type == StoredType::f32 ? 4 : 2;
@@ -44,7 +49,7 @@ WeightBytes plan_weights(std::span<const WeightFile> files, std::span<const Weig
   WeightBytes result;
   std::vector<bool> stays(files.size());
   for (const WeightSource& source : sources) {
-    if (packing.packs(source)) {
+    if (becomes_packed(source, packing)) {
       result.converted += static_cast<int64_t>(packing.packed(source).bytes());
     } else if (used_as_mapped(source)) {
       stays.at(static_cast<size_t>(source.file)) = true;
@@ -65,7 +70,7 @@ Weights::Weights(std::span<const WeightFile> files, std::span<const WeightSource
   size_t packed_bytes = 0;
   for (const WeightSource& source : sources) {
     total += static_cast<int64_t>(stored_bytes(source));
-    if (packing.packs(source)) packed_bytes += packing.packed(source).bytes();
+    if (becomes_packed(source, packing)) packed_bytes += packing.packed(source).bytes();
   }
   const auto advance = [&](size_t bytes) {
     done += static_cast<int64_t>(bytes);
@@ -78,12 +83,16 @@ Weights::Weights(std::span<const WeightFile> files, std::span<const WeightSource
   for (const WeightSource& source : sources) {
     const auto file = static_cast<size_t>(source.file);
     expect_inside(*files_.at(file), source, files[file].path);
-    if (packing.packs(source)) {
+    if (becomes_packed(source, packing)) {
       const Tensor to = packing.packed(source, next);
       expect_packed("load", source.name.c_str(), to);
       const size_t row_bytes = stored_row_bytes(source.type, source.columns);
-      pack_weight(*files_[file], source, {0, source.rows}, to, *backend,
-                  [&](int64_t rows) { advance(static_cast<size_t>(rows) * row_bytes); });
+      const auto done_rows = [&](int64_t rows) { advance(static_cast<size_t>(rows) * row_bytes); };
+      if (packing.packs(source)) {
+        pack_weight(*files_[file], source, {0, source.rows}, to, *backend, done_rows);
+      } else {
+        repack_weight(*files_[file], source, to, *backend, done_rows);
+      }
       tensors_[source.name] = to;
       next += to.bytes();
     } else {

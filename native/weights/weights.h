@@ -28,14 +28,15 @@ WeightBytes plan_weights(std::span<const WeightFile> files, std::span<const Weig
                          const Packing& packing = {});
 
 /// Float and packed matrices stay as the file has them. Converted: vectors (to f32), quantized
-/// matrices (to f32), rows stored interleaved (reordered), numbers not aligned to their size
-/// (copied); with packing, every matrix that is not packed, into one piece of memory.
+/// matrices (repacked as they are), rows stored interleaved (reordered), numbers not aligned to
+/// their size (copied); with packing, every matrix that is not packed. What becomes packed lies in
+/// one piece of memory.
 class Weights {
  public:
   using Progress = std::function<bool(int64_t, int64_t)>;
 
   /// `progress(done, total)` counts bytes; returning false stops with Error{kState}. `backend`
-  /// packs; it may be null where `packing` asks for nothing.
+  /// packs; it may be null where `packing` asks for nothing and nothing is quantized.
   /// Throws Error{kCheckpoint} naming file and tensor where a file is not what the plan says,
   /// Error{kShape} where a matrix to be packed has no multiple of 32 columns.
   Weights(std::span<const WeightFile> files, std::span<const WeightSource> sources,

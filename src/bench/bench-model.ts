@@ -76,7 +76,7 @@ export async function loadBenchModel(
   const { rule } = chooseSparse(checkpoint.path, checkpoint.config, sparse);
   const { longRope } = extendRope(checkpoint.path, checkpoint.config, rope);
   const config = { ...checkpoint.plan.config, ...(longRope && { longRope }), sparse: rule };
-  const place = { device, threads, kvType, isa, cacheBytes: 0, ...packingOf(packing, checkpoint.packed) };
+  const place = { device, threads, kvType, isa, cacheBytes: 0, ...packingOf(packing, checkpoint) };
   const machine = withPublicErrors(() => addon().devices()).find((each) => each.name === device);
   const spill = spillOf({ kvSpill, kvMemoryBytes }, rule, machine?.freeBytes ?? 0);
   const plan = { ...checkpoint.plan, config, ...place, ...spill };

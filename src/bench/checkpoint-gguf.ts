@@ -12,7 +12,7 @@ import { checkpointMetadata, type GgufArchitecture, ggufArchitecture } from "./g
 import { ggufHeader, padding, type TypedValue, tensorTypeNumbers } from "./gguf-writer.ts";
 import { blockElements, type EncodedType, encoded, encodedBytes } from "./quant-blocks.ts";
 import type { SeededProgress } from "./seeded-checkpoint.ts";
-import { widened } from "./widened.ts";
+import { isWidenedType, widened } from "./widened.ts";
 
 export interface CheckpointGgufOptions {
   /** What matrices become; vectors become F32 then. Absent: every tensor keeps its type. */
@@ -178,9 +178,10 @@ function* weightPieces(
       const bytes = Buffer.alloc(Math.min(atOnce, rows - row) * rowBytes);
       readSync(file, bytes, { position: weight.offset + row * rowBytes });
       const ordered = headDim ? interleaved(bytes, rowBytes, headDim) : bytes;
-      yield target === undefined || target === weight.dtype
-        ? ordered
-        : encoded(target, widened(weight.dtype, ordered));
+      if (target === undefined || target === weight.dtype) yield ordered;
+      else if (isWidenedType(weight.dtype)) yield encoded(target, widened(weight.dtype, ordered));
+      else
+        throw new UnsupportedError(`${target} from ${weight.dtype} (in ${path})`, "Take the file as it is.");
     }
   } finally {
     closeSync(file);

@@ -2,6 +2,7 @@
  * What a piece of work must at least read and compute, by the model's numbers, and how long this machine's limits allow
  * for it. Counted: matrices and the attention; norms, RoPE, softmax, activations and sampling are not.
  */
+import { isQuantType, repackedBytes } from "../model/quant-types.ts";
 import { packedBytes, weightElements } from "../model/weight-size.ts";
 import type { KvType, MachineLimits, ModelPlan, SparseRule, WeightPlan } from "../native/binding.ts";
 
@@ -38,7 +39,7 @@ export type Bound = "memory" | "compute";
 /** Tokens of a KV block, and of a block of sparse attention. */
 const blockTokens = 64;
 
-/** An element as native code holds it: GGUF's quantized types are widened to f32 when loaded. */
+/** A number as native code holds it. */
 const heldBytes: Readonly<Partial<Record<WeightPlan["dtype"], number>>> = { F16: 2, BF16: 2 };
 
 /** Of `headDim` numbers; int8 ones have a scale. */
@@ -152,6 +153,7 @@ function attention(
 }
 
 function bytes(weight: WeightPlan): number {
+  if (isQuantType(weight.dtype)) return repackedBytes(weight.dtype, weight.shape);
   return weightElements(weight) * (heldBytes[weight.dtype] ?? 4);
 }
 

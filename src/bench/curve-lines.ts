@@ -27,7 +27,7 @@ export interface LineOptions {
 export function ownLines({ path, name, sparse, kvType, load, most }: LineOptions): CurveLine[] {
   const checkpoint = openCheckpoint(path);
   const { config } = checkpoint;
-  const plan = { ...checkpoint.plan, ...packingOf(load, checkpoint.packed) };
+  const plan = { ...checkpoint.plan, ...packingOf(load, checkpoint) };
   const isFamily = /^minicpm/i.test(config.architecture);
   const modes: SparseMode[] = sparse === "auto" ? (isFamily ? ["on", "off"] : ["off"]) : [sparse];
   const kvTypes: KvType[] = kvType ? [kvType] : config.headDim % 32 === 0 ? ["f16", "int8"] : ["f16"];
@@ -73,7 +73,7 @@ export async function llamaCppLine(
   const usual = load.pack ? peerWeightsBeside(load.pack) : ({ matrices: "F16", head: "F16" } as const);
   const chosen = weights ?? (source.format === "gguf" ? undefined : usual);
   const file = await peerFile(source, { name, weights: chosen, folder, signal, onProgress });
-  const { kvBytes } = modelCost({ ...source.plan, ...packingOf({}, source.packed) }, "f16");
+  const { kvBytes } = modelCost({ ...source.plan, ...packingOf({}, source) }, "f16");
   return {
     model: file.title,
     engine: "llama.cpp",

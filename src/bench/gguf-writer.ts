@@ -38,9 +38,15 @@ export const tensorTypeNumbers = {
   F16: 1,
   Q4_0: 2,
   Q4_1: 3,
+  Q5_0: 6,
+  Q5_1: 7,
   Q8_0: 8,
+  Q4_K: 12,
+  Q5_K: 13,
   Q6_K: 14,
   BF16: 30,
+  TQ1_0: 34,
+  TQ2_0: 35,
 } as const;
 
 /** What llama.cpp lays tensors on, bytes. */

@@ -52,7 +52,7 @@ export interface Side {
 export async function sidesOf(model: VersusModel, options: SideOptions): Promise<Side[]> {
   const { peer, load } = options;
   const checkpoint = openCheckpoint(model.path);
-  const plan = { ...checkpoint.plan, ...packingOf(load, checkpoint.packed) };
+  const plan = { ...checkpoint.plan, ...packingOf(load, checkpoint) };
   const { linearBytes, headBytes } = modelCost(plan, load.kvType);
   const own: Side = {
     model: planTitle(model.name, plan),

@@ -1,9 +1,10 @@
-/** Any tensor type that we read, as float32. Exact: float32 holds every number of the others. */
+/** Tensor types that are written anew for other engines, as float32. Exact: float32 holds every number of the others. */
 import { fromF16 } from "../model/half.ts";
-import type { PlainType } from "../model/weight-size.ts";
+
+export type WidenedType = "F32" | "F16" | "BF16" | "Q8_0" | "Q4_0" | "Q4_1";
 
 /** Elements and bytes of a quant block; a type without blocks has blocks of one. */
-const blocks: Readonly<Record<PlainType, { readonly elements: number; readonly bytes: number }>> = {
+const blocks: Readonly<Record<WidenedType, { readonly elements: number; readonly bytes: number }>> = {
   F32: { elements: 1, bytes: 4 },
   F16: { elements: 1, bytes: 2 },
   BF16: { elements: 1, bytes: 2 },
@@ -12,8 +13,12 @@ const blocks: Readonly<Record<PlainType, { readonly elements: number; readonly b
   Q4_1: { elements: 32, bytes: 20 },
 };
 
+export function isWidenedType(type: string): type is WidenedType {
+  return type in blocks;
+}
+
 /** Bytes of a tensor in a file. */
-export function tensorBytes(type: PlainType, shape: readonly number[]): number {
+export function tensorBytes(type: WidenedType, shape: readonly number[]): number {
   const { elements, bytes } = blocks[type];
   return (shape.reduce((product, length) => product * length, 1) / elements) * bytes;
 }
@@ -22,7 +27,7 @@ export function tensorBytes(type: PlainType, shape: readonly number[]): number {
  * The tensor's numbers. Quant blocks as ggml-common.h lays them out: scale d (and minimum m of Q4_1) in f16, then
  * quants, of which a byte's low nibble is element i and its high nibble element i + 16.
  */
-export function widened(type: PlainType, from: Buffer): Float32Array {
+export function widened(type: WidenedType, from: Buffer): Float32Array {
   const { elements, bytes } = blocks[type];
   const wide = new Float32Array((from.length / bytes) * elements);
   const bits = new Uint32Array(wide.buffer);

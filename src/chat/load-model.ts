@@ -111,7 +111,7 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
 
   const freeBytes = freeMemory(place.device);
   const cacheBytes = options.cacheBytes ?? Math.floor(freeBytes / 8);
-  const packing = packingOf(options, opened.packed);
+  const packing = packingOf(options, opened);
   const run = {
     ...opened.plan,
     ...place,

@@ -101,7 +101,7 @@ export function packOptions(): Option[] {
     ),
     new Option(
       "--activations <type>",
-      "what inputs of linear layers are rounded to: int8 by default with --pack, else f32",
+      "what inputs of linear layers are rounded to: int8 by default with packed or quantized weights, else f32",
     ).choices(["f32", "int8"]),
   ];
 }

@@ -49,7 +49,7 @@ export function addInspectCommand(program: Command, terminal: Terminal): void {
 }
 
 function reportLines(report: ModelReport): string[] {
-  const { config, generationConfig, sparse, sparseConfig, unknownTensors, groups, packed } = report;
+  const { config, generationConfig, sparse, sparseConfig, unknownTensors, groups, packed, repacked } = report;
   return [
     ...tableLines([
       ["model", escaped(report.name)],
@@ -57,6 +57,7 @@ function reportLines(report: ModelReport): string[] {
       ["format", report.format],
       ["parameters", `${formatParameters(report.parameters)}, ${formatBytes(report.bytes)}`],
       ...(packed ? [["packed", packedText(packed)]] : []),
+      ...Object.entries(repacked).map(([type, becomes]) => [type, `loaded as ${becomes}, the file's own`]),
       ["head", report.tiedHead ? "tied to the embedding" : "its own"],
       ["sparse attention", sparse],
       ...(sparseConfig ? [["  sparse_config", shown(sparseConfig)]] : []),

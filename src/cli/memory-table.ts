@@ -23,9 +23,10 @@ export type MemoryTable =
  * the model cannot be held like that.
  */
 export function memoryByContext(
-  { path, plan, config, packed, tokenizer }: OpenedModel,
+  opened: OpenedModel,
   { kvType, ...spill }: SpillOptions & { readonly kvType: KvType },
 ): MemoryTable {
+  const { path, plan, config, tokenizer } = opened;
   checkKvType(kvType, config);
   const sparse = chooseSparse(path, config, "auto").rule;
   try {
@@ -40,7 +41,7 @@ export function memoryByContext(
       kvType,
       isa: process.env.MINICPM_CPU ?? "",
       cacheBytes: 0,
-      ...packingOf({}, packed),
+      ...packingOf({}, opened),
     } as const;
     const rows = contextLengths(config.maxContext).map((contextLength) => ({
       contextLength,

@@ -1,6 +1,7 @@
 /** What `inspect` tells of a checkpoint: a plain object whose shape stays, printed or as JSON. */
 import type { OpenedCheckpoint, OpenedModel } from "../model/opened-model.ts";
 import type { PackedModel } from "../model/packed-model.ts";
+import { isQuantType, quantFormats } from "../model/quant-types.ts";
 import { extendedContext, isExtensible } from "../model/rope-extension.ts";
 import { chooseSparse } from "../model/sparse-rule.ts";
 import { weightBytes, weightElements } from "../model/weight-size.ts";
@@ -25,6 +26,8 @@ export interface ModelReport {
   readonly bytes: number;
   /** How the matrices are packed, and what they were made from; null where they are not. */
   readonly packed: PackedModel | null;
+  /** What each quantized type of a GGUF becomes when it is loaded; empty where it has none. */
+  readonly repacked: Readonly<Record<string, string>>;
   readonly groups: readonly TensorGroup[];
   readonly unknownTensors: readonly string[];
   /** What runs, for people. */
@@ -52,6 +55,7 @@ export function modelReport(opened: OpenedModel): ModelReport {
     tiedHead,
     bytes: sum(groups.map(({ bytes }) => bytes)),
     packed: opened.packed ?? null,
+    repacked: repackedTypes(plan.weights),
     groups,
     unknownTensors,
     sparse: chooseSparse(path, config, "auto").text,
@@ -62,6 +66,12 @@ export function modelReport(opened: OpenedModel): ModelReport {
     stopTokens: Array.from(opened.stopTokens),
     tokenizer: { tokens: tokenizer.vocabSize, fastPath: tokenizer.fastPath },
   };
+}
+
+/** Sorted by the type's name. */
+function repackedTypes(weights: Readonly<Record<string, WeightPlan>>): Record<string, string> {
+  const types = [...new Set(Object.values(weights).map(({ dtype }) => dtype))].filter(isQuantType).sort();
+  return Object.fromEntries(types.map((type) => [type, quantFormats[type].becomes]));
 }
 
 /** Weights by what they are part of: embedding, head, attention, mlp, norms. */

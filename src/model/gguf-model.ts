@@ -9,6 +9,7 @@ import type { GgufValue } from "./gguf-cursor.ts";
 import { ggufTokenizer } from "./gguf-tokenizer.ts";
 import { Fields } from "./json-fields.ts";
 import type { ModelReader, OpenedText } from "./opened-model.ts";
+import { quantTypes } from "./quant-types.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 const ggufNaming: Omit<Naming, "interleaved"> = {
@@ -27,7 +28,7 @@ const ggufNaming: Omit<Naming, "interleaved"> = {
     "mlp.up": "ffn_up.weight",
     "mlp.down": "ffn_down.weight",
   },
-  matrixTypes: ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1"],
+  matrixTypes: ["F32", "F16", "BF16", ...quantTypes],
   otherTypes: supportedTypes,
   known: /^rope_factors_(long|short)\.weight$/,
 };

@@ -7,6 +7,7 @@
 import { CheckpointError, UnsupportedError } from "../errors.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { GgufCursor, type GgufValue } from "./gguf-cursor.ts";
+import { quantTypes } from "./quant-types.ts";
 import { elementCount, shapeText, type TensorInfo, type TensorSet } from "./tensor-file.ts";
 
 export interface GgufFile extends TensorSet {
@@ -154,4 +155,4 @@ function placeTensors(
 }
 
 /** What to do about a tensor type that we do not run. */
-export const supportedTypes = "F32, F16, BF16, Q8_0, Q4_0 and Q4_1 are: look for a file in one of them.";
+export const supportedTypes = `F32, F16, BF16, ${quantTypes.join(", ")} are: look for a file in these.`;

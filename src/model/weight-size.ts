@@ -1,5 +1,6 @@
 /** How large a weight is: in numbers, and in bytes of its file. */
 import type { Packing, WeightPlan } from "../native/binding.ts";
+import { isQuantType, quantFormats } from "./quant-types.ts";
 
 /** Types of packed matrices, with what they are packed as. */
 const packedTypes = { W8: "w8", W4: "w4", W2: "w2" } as const;
@@ -9,15 +10,8 @@ type PackedType = keyof typeof packedTypes;
 /** Types whose numbers lie row by row. */
 export type PlainType = Exclude<WeightPlan["dtype"], PackedType>;
 
-/** [elements, bytes] of one storage unit. */
-const units: Record<PlainType, readonly [elements: number, bytes: number]> = {
-  F32: [1, 4],
-  F16: [1, 2],
-  BF16: [1, 2],
-  Q8_0: [32, 34],
-  Q4_0: [32, 18],
-  Q4_1: [32, 20],
-};
+/** Bytes of a number. */
+const numberBytes = { F32: 4, F16: 2, BF16: 2 } as const;
 
 export function weightElements({ shape }: Pick<WeightPlan, "shape">): number {
   return shape.reduce((product, length) => product * length, 1);
@@ -25,7 +19,8 @@ export function weightElements({ shape }: Pick<WeightPlan, "shape">): number {
 
 export function weightBytes({ dtype, shape, group = 128 }: Omit<WeightPlan, "file" | "offset">): number {
   if (isPackedType(dtype)) return packedBytes(shape, { format: packedTypes[dtype], group });
-  const [elements, bytes] = units[dtype];
+  if (!isQuantType(dtype)) return weightElements({ shape }) * numberBytes[dtype];
+  const { elements, bytes } = quantFormats[dtype];
   return (weightElements({ shape }) / elements) * bytes;
 }
 

@@ -44,7 +44,7 @@ export interface SpillStatus {
 export interface MemoryPlan {
   /** Files mapped and used as they are. */
   readonly mapped: number;
-  /** Weights converted at load (GGUF's quantized tensors, norms, packed ones). */
+  /** Weights converted at load (norms, packed ones). */
   readonly weights: number;
   /** KV blocks of `sequences` sequences of `capacity` tokens; with a spill, what of them is in memory. */
   readonly kv: number;

@@ -1,12 +1,25 @@
 /** What native code is told of a model: numbers, files, where each tensor is, how it is to run. */
 
+/** GGUF's quantized types: blocks of 32 or 256 numbers of a row (kernels/quant_blocks.h). */
+export type QuantType =
+  | "Q4_0"
+  | "Q4_1"
+  | "Q5_0"
+  | "Q5_1"
+  | "Q8_0"
+  | "Q4_K"
+  | "Q5_K"
+  | "Q6_K"
+  | "TQ1_0"
+  | "TQ2_0";
+
 /** A tensor in a model file: where its bytes are and what they are. */
 export interface WeightPlan {
   /** Index into `ModelPlan.files`. */
   readonly file: number;
   /** Bytes from the start of the file. */
   readonly offset: number;
-  readonly dtype: "F32" | "F16" | "BF16" | "Q8_0" | "Q4_0" | "Q4_1" | Uppercase<PackFormat>;
+  readonly dtype: "F32" | "F16" | "BF16" | QuantType | Uppercase<PackFormat>;
   /** Columns that share a scale; of W8, W4 and W2, which are packed (kernels/packed.h) and used as they lie. */
   readonly group?: Packing["group"];
   /** `[out, in]` for matrices, `[length]` for vectors. */
@@ -95,7 +108,10 @@ export interface ModelPlan {
   readonly kvType: KvType;
   /** Instruction set to force (MINICPM_CPU), or "" for the best. */
   readonly isa: string;
-  /** What matrices become at load that are not packed in the files; absent: they stay as the files have them. */
+  /**
+   * What matrices are rounded to at load that are not packed in the files; absent: they stay as the files have them, and
+   * those of a {@link QuantType} are packed as they are, nothing rounded.
+   */
   readonly pack?: Packing;
   /** What packed weights are multiplied with; "int8" is in groups of 32 (kernels/quantize_rows.h). Absent: "f32". */
   readonly activations?: "f32" | "int8";

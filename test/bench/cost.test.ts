@@ -71,9 +71,10 @@ test("the head is the tensor of that name where there is one", () => {
   expect(modelCost(untied, "f16")).toMatchObject({ headParameters: 160, headBytes: 640 });
 });
 
-test("quantized matrices count as the f32 that they are widened to", () => {
-  const quantized = { ...plan, weights: { ...plan.weights, "layers.0.mlp.up": weight("Q4_1", 12, 8) } };
-  expect(modelCost(quantized, "f16").linearBytes).toBe(2688 + 96 * 2);
+test("quantized matrices count as the packed ones that they are loaded as", () => {
+  const quantized = { ...plan, weights: { ...plan.weights, "layers.0.mlp.up": weight("Q4_1", 12, 32) } };
+  // A tile of 16 rows: a line of scales and minimums, 4 bits a number.
+  expect(modelCost(quantized, "f16").linearBytes).toBe(2688 - 2 * 96 + 64 + 256);
 });
 
 test("a prompt reads weights once and each of its tokens attends to those before it and itself", () => {

@@ -28,6 +28,7 @@ test("--json has a stable shape whose groups add up", async () => {
     "packed",
     "parameters",
     "path",
+    "repacked",
     "sparse",
     "sparseConfig",
     "stopTokens",

@@ -52,7 +52,7 @@ TEST("linear refuses an inner dimension that differs, whole-number weights and y
   CHECK(complaint(Linear{y.tensor(), x.tensor(), weight.tensor(), {}, 1}) ==
         "linear: x should be [1, 5] f32, is [1, 4] f32");
   CHECK(complaint(Linear{y.tensor(), x.tensor(), whole.tensor(), {}, 1}) ==
-        "linear: weight should be f32, f16, bf16, w8, w4 or w2");
+        "linear: weight should be f32, f16, bf16 or packed");
   CHECK(complaint(Linear{x.tensor(), x.tensor(), square.tensor(), {}, 1}) ==
         "linear: y and x should not be the same memory");
 }

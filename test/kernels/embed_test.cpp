@@ -33,9 +33,12 @@ TEST("embed multiplies by the scale, exactly where that is exact") {
 
 TEST("embed reads the rows of a packed table as their weights") {
   Random random(2);
-  for (int hidden : {32, 576}) {
-    for (int group : {32, 128}) {
-      PackedArray table(DType::w8, group, 50, hidden);
+  std::vector<PackedKind> kinds(std::begin(kStoredKinds), std::end(kStoredKinds));
+  for (int group : {32, 128}) kinds.push_back({DType::w8, Scales::symmetric, group});
+  kinds.push_back({DType::w2, Scales::symmetric, 128});
+  for (int hidden : {256, 768}) {
+    for (const auto& [format, scales, group] : kinds) {
+      PackedArray table(format, group, 50, hidden, scales);
       table.fill(random, 0.01f);
       Array tokens(1, 37, DType::i32), expected(37, hidden);
       tokens.fill_ints(random, 50);

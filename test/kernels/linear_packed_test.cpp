@@ -63,6 +63,82 @@ TEST("linear with packed weights gives the definition's bits on every set, forma
   }
 }
 
+TEST("w5, w6 and weights with minimums give the definition's bits on every set and shape") {
+  Random random(11);
+  const int shapes[][2] = {{1, 256}, {17, 512}, {75, 768}, {192, 1024}};
+  for (const auto& [out, in] : shapes) {
+    for (const auto& [format, scales, group] : kStoredKinds) {
+      PackedArray weight(format, group, out, in, scales);
+      weight.fill(random, 0.02f);
+      for (int tokens : {1, 2, 3, 4, 5, 6, 7, 12, 33}) {
+        if (tokens > 7 && out > 70) continue;  // the definition is slow
+        Array x(tokens, in);
+        x.fill(random, -3, 3);
+        expect_definition(x, weight.tensor(), {1, 3});
+      }
+    }
+  }
+}
+
+TEST("a linear with steps, zero points or minimums is the one worked out by hand") {
+  // Activations 127 at column 0, 2 at column 9 and -3 at column 20, all at a scale of 2.
+  Array x(1, 256), y(1, 1);
+  x.floats()[0] = 254;
+  x.floats()[9] = 4;
+  x.floats()[20] = -6;
+  QuantizedArray rounded(x);
+  const auto expect = [&](PackedArray& weight, float expected) {
+    for (const Tensor& input : {rounded.tensor(), x.tensor()}) {
+      reference::linear({y.tensor(), input, weight.tensor(), {}, 1});
+      CHECK(y.floats()[0] == expected);
+    }
+  };
+  for (const auto& [format, scales, group] : kStoredKinds) {
+    PackedArray weight(format, group, 1, 256, scales);
+    weight.set_scale(0, 0, f32_to_f16(0.5f));
+    weight.set(0, 0, 3);
+    weight.set(0, 9, format == DType::w4 ? 15 : scales == Scales::symmetric ? -16 : 31);
+    weight.set(0, 20, 2);
+    if (scales == Scales::symmetric) {
+      expect(weight, 0.5f * (3 * 254 - 16 * 4 - 2 * 6));
+    } else if (scales == Scales::two_level) {
+      weight.set_step(0, 0, -7), weight.set_step(0, 1, 100);
+      expect(weight, 0.5f * (-7 * (3 * 254 + 31 * 4) - 100 * 2 * 6));
+    } else {
+      const bool levels = scales == Scales::two_level_minimum;
+      if (scales == Scales::zero_point) weight.set_step(0, 0, 9);
+      if (!levels && scales == Scales::minimum) weight.set_minimum(0, 0, f32_to_f16(4.5f));
+      if (levels) weight.set_step(0, 0, 5), weight.set_minimum_step(0, 0, 9);
+      if (levels) weight.set_minimum(0, 0, f32_to_f16(0.5f));
+      const float u = format == DType::w4 ? 15 : 31;
+      expect(weight, (levels ? 2.5f : 0.5f) * (3 * 254 + u * 4 - 2 * 6) - 4.5f * (254 + 4 - 6));
+    }
+  }
+}
+
+TEST("w5 and w6 dot products are exact at the ends of every range") {
+  Random random(12);
+  for (const auto& [format, scales, group] : kStoredKinds) {
+    const int zero = packed_zero(format, scales), high = (1 << packed_bits(format)) - 1 - zero;
+    for (const auto& [a, b] : {std::pair{high, high}, {-zero, -zero}, {-zero, high}}) {
+      for (const float sign : {1.f, -1.f}) {
+        PackedArray weight(format, group, 40, 256, scales);
+        weight.fill(random, 1);
+        for (int row = 0; row < 40; row++) {
+          for (int column = 0; column < 256; column++) {
+            weight.set(row, column, column % 2 ? b : a);
+          }
+          if (scales != Scales::two_level) continue;
+          for (int step = 0; step < 16; step++) weight.set_step(row, step, row % 2 ? -128 : 127);
+        }
+        Array x(7, 256);
+        for (size_t i = 0; i < x.size(); i++) x.floats()[i] = sign;
+        expect_definition(x, weight.tensor());
+      }
+    }
+  }
+}
+
 TEST("packed dot products are exact at the ends of every range") {
   // All weights and activations at their largest: sums that an int16 lane could not hold, and
   // pairs that would saturate.

@@ -28,12 +28,14 @@ class AlignedBytes {
 /// Weights of `format`: all zeros until packed or set.
 class PackedArray {
  public:
-  PackedArray(DType format, int group, int64_t rows, int64_t columns)
-      : bytes_(packed_bytes(format, rows, columns, group)),
+  PackedArray(DType format, int group, int64_t rows, int64_t columns,
+              Scales scales = Scales::symmetric)
+      : bytes_(packed_bytes(format, rows, columns, group, scales)),
         format_(format),
         group_(group),
         rows_(rows),
-        columns_(columns) {
+        columns_(columns),
+        scales_(scales) {
     for (int64_t row = 0; row < packed_tiles(rows) * kPackedRows; row++) {
       for (int64_t column = 0; column < columns; column++) set(row, column, 0);
     }
@@ -43,32 +45,57 @@ class PackedArray {
     reference::pack({tensor(), weights.tensor()});
   }
 
-  Tensor tensor() { return {bytes_.data(), format_, rows_, columns_, group_}; }
+  Tensor tensor() { return {bytes_.data(), format_, rows_, columns_, group_, scales_}; }
   PackedRow row(int64_t row) { return PackedRow(tensor(), row); }
   AlignedBytes& bytes() { return bytes_; }
 
   void set(int64_t row, int64_t column, int q) {
-    const int bits = packed_bits(format_), steps = 8 / bits;
-    const int64_t step = column / 4;
-    unsigned char& byte = tile(
-        row)[packed_scale_bytes(columns_, group_) + step / steps * 64 + row % 16 * 4 + column % 4];
-    const int shift = static_cast<int>(step % steps) * bits, mask = ((1 << bits) - 1) << shift;
-    byte = static_cast<unsigned char>((byte & ~mask) | (q + packed_zero(format_)) << shift);
+    const int u = q + packed_zero(format_, scales_);
+    if (!has_planes(format_)) return set_bits(row, column, packed_bits(format_), 0, u);
+    set_bits(row, column, 4, 0, u & 15);
+    set_bits(row, column, packed_bits(format_) - 4, 4 * 64, u >> 4);
   }
-  void set_scale(int64_t row, int64_t group, uint16_t half) {
-    std::memcpy(tile(row) + 2 * (group * 16 + row % 16), &half, 2);
+  /// Entry `index` of the row's scales: of a group, or of 256 columns.
+  void set_scale(int64_t row, int64_t index, uint16_t half) {
+    std::memcpy(tile(row) + 2 * (index * 16 + row % 16), &half, 2);
+  }
+  void set_minimum(int64_t row, int64_t index, uint16_t half) {
+    set_scale(row, scale_entries() + index, half);
+  }
+  /// The group's step, or its zero point.
+  void set_step(int64_t row, int64_t group, int step) {
+    const int64_t entries = scale_entries() * (scales_ == Scales::two_level_minimum ? 2 : 1);
+    tile(row)[entries * 32 + group * 16 + row % 16] = static_cast<unsigned char>(step);
+  }
+  void set_minimum_step(int64_t row, int64_t group, int step) {
+    set_step(row, packed_groups(columns_, group_) + group, step);
   }
 
-  /// Any integers of the format, scales around `scale`.
+  /// Any integers of the format, scales around `scale`, minimums that keep sums around 0.
   PackedArray& fill(Random& random, float scale) {
-    const int zero = packed_zero(format_);
-    const int most = format_ == DType::w8 ? 255 : 2 * zero + (format_ == DType::w2);
+    const int bits = packed_bits(format_), zero = packed_zero(format_, scales_);
+    const bool levels = has_two_levels(scales_);
     for (int64_t row = 0; row < rows_; row++) {
       for (int64_t column = 0; column < columns_; column++) {
-        set(row, column, random.below(most) - (format_ == DType::w8 ? 127 : zero));
+        const int u = random.below(format_ == DType::w2 ? 3 : 1 << bits);
+        set(row, column, u - zero);
+      }
+      const float unit = levels ? scale / 32 : scale;
+      const auto around = [&](float middle) {
+        return f32_to_f16(middle * random.between(0.5f, 2));
+      };
+      for (int64_t i = 0; i < scale_entries(); i++) {
+        set_scale(row, i, around(unit));
+        if (scales_ == Scales::minimum) set_minimum(row, i, around(unit * 8));
+        if (scales_ == Scales::two_level_minimum) set_minimum(row, i, around(unit * 6));
       }
       for (int64_t group = 0; group < packed_groups(columns_, group_); group++) {
-        set_scale(row, group, f32_to_f16(scale * random.between(0.5f, 2)));
+        if (scales_ == Scales::zero_point) set_step(row, group, random.below(17));
+        if (scales_ == Scales::two_level) set_step(row, group, random.below(256) - 128);
+        if (scales_ == Scales::two_level_minimum) {
+          set_step(row, group, random.below(64));
+          set_minimum_step(row, group, random.below(64));
+        }
       }
     }
     return *this;
@@ -76,13 +103,27 @@ class PackedArray {
 
  private:
   unsigned char* tile(int64_t row) {
-    return bytes_.data() + row / 16 * packed_tile_bytes(format_, columns_, group_);
+    return bytes_.data() + row / 16 * packed_tile_bytes(format_, columns_, group_, scales_);
+  }
+  int64_t scale_entries() const {
+    return has_two_levels(scales_) ? columns_ / 256 : packed_groups(columns_, group_);
+  }
+  /// Bits of a column in lines that hold 8 / bits steps, the first of them `first` bytes behind the
+  /// start of its 32 columns.
+  void set_bits(int64_t row, int64_t column, int bits, int64_t first, int value) {
+    const int64_t step = column % 32 / 4, steps = 8 / bits;
+    const int64_t block =
+        packed_scale_bytes(columns_, group_, scales_) + column / 32 * 64 * packed_bits(format_);
+    unsigned char& byte = tile(row)[block + first + step / steps * 64 + row % 16 * 4 + column % 4];
+    const int shift = static_cast<int>(step % steps) * bits, mask = ((1 << bits) - 1) << shift;
+    byte = static_cast<unsigned char>((byte & ~mask) | value << shift);
   }
 
   AlignedBytes bytes_;
   DType format_;
   int group_;
   int64_t rows_, columns_;
+  Scales scales_;
 };
 
 /// Rows rounded by the definition.
@@ -101,6 +142,21 @@ class QuantizedArray {
   int64_t rows_, columns_;
 };
 
+/// Those that weights are rounded to.
 constexpr DType kPackedFormats[] = {DType::w8, DType::w4, DType::w2};
+
+struct PackedKind {
+  DType format;
+  Scales scales;
+  int group;
+};
+
+/// Those that files have beside them.
+constexpr PackedKind kStoredKinds[] = {
+    {DType::w6, Scales::two_level, 16},         {DType::w5, Scales::symmetric, 32},
+    {DType::w5, Scales::minimum, 32},           {DType::w5, Scales::two_level_minimum, 32},
+    {DType::w4, Scales::minimum, 32},           {DType::w4, Scales::zero_point, 128},
+    {DType::w4, Scales::two_level_minimum, 32},
+};
 
 }  // namespace minicpm::test

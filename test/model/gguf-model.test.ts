@@ -230,10 +230,10 @@ test.each<[string, Change, readonly GgufTensor[], string]>([
   ],
   ["biases", {}, [f32("blk.0.attn_q.bias", 32)], "blk.0.attn_q.bias"],
   [
-    "Q4_K",
+    "Q2_K",
     {},
-    [{ name: "blk.0.ffn_down.weight", shape: [32, 256], type: 12, bytes: new Uint8Array(32 * 144) }],
-    "Q4_K of blk.0.ffn_down",
+    [{ name: "blk.0.ffn_down.weight", shape: [32, 256], type: 10, bytes: new Uint8Array(32 * 84) }],
+    "Q2_K of blk.0.ffn_down",
   ],
   ["an unknown pre-tokenizer", { "tokenizer.ggml.pre": string("tekken") }, [], '"tekken"'],
   ["a SentencePiece vocabulary", { "tokenizer.ggml.model": string("llama") }, [], "SentencePiece"],

@@ -57,6 +57,30 @@ TEST("a model packed to 8 bits is close to the model itself, and int8 activation
   CHECK(by_activations > 0 && by_activations < 0.05 * largest);
 }
 
+TEST("quantized matrices run packed, beside float ones, with the same bits in any chunks") {
+  TinyModel plain("cpu");
+  const Run expected = run(plain, 90);
+  for (const std::string names : {"layers", "attn.v", "attn.k", "mlp.down", "embed"}) {
+    for (const DType activations : {DType::f32, DType::a8}) {
+      std::vector<Run> runs;
+      for (const auto& [threads, chunk] : {std::pair{1, 90}, {2, 7}}) {
+        TinyModel tiny("cpu", threads, {}, {}, activations, "", names);
+        runs.push_back(run(tiny, chunk));
+      }
+      CHECK(runs[0] == runs[1]);
+      double far = 0, largest = 0;
+      for (size_t i = 0; i < expected.logits.size(); ++i) {
+        far = std::max(far, std::abs(double{expected.logits[i]} - runs[0].logits[i]));
+        largest = std::max(largest, std::abs(double{expected.logits[i]}));
+      }
+      CHECK(far > 0 && far < 0.05 * largest);
+    }
+  }
+  TinyModel rounded("cpu", 1, {}, {}, DType::a8, "", "layers"),
+      floats("cpu", 1, {}, {}, DType::f32, "", "layers");
+  CHECK(rounded.model->fingerprint() != floats.model->fingerprint());
+}
+
 TEST("keys and values of another format, group or kind of activations are not taken for these") {
   TinyModel plain("cpu"), w4("cpu", 1, {}, {DType::w4, 32}, DType::a8),
       w8("cpu", 1, {}, {DType::w8, 32}, DType::a8), wide("cpu", 1, {}, {DType::w4, 64}, DType::a8),

@@ -2,9 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <random>
+
+#include "kernels/half.h"
 
 namespace minicpm::test {
 namespace {
@@ -24,6 +28,21 @@ const Config kConfig{
     .logit_scale = 0.25f,
 };
 
+/// Quant blocks of 32 numbers: d as f16, then the integers.
+void append_q8_0(std::vector<std::byte>& content, const std::vector<float>& values) {
+  for (size_t first = 0; first < values.size(); first += 32) {
+    float largest = 0;
+    for (size_t i = 0; i < 32; ++i) largest = std::max(largest, std::abs(values[first + i]));
+    const uint16_t d = f32_to_f16(largest / 127);
+    const auto* bytes = reinterpret_cast<const std::byte*>(&d);
+    content.insert(content.end(), bytes, bytes + 2);
+    for (size_t i = 0; i < 32; ++i) {
+      const float q = std::nearbyint(values[first + i] / f16_to_f32(d));
+      content.push_back(static_cast<std::byte>(static_cast<int8_t>(std::clamp(q, -127.f, 127.f))));
+    }
+  }
+}
+
 }  // namespace
 
 TemporaryFile::TemporaryFile(const std::vector<std::byte>& content) {
@@ -42,7 +61,8 @@ TemporaryFile::~TemporaryFile() {
 }
 
 TinyModel::TinyModel(const std::string& device, int threads, std::optional<SparseRule> sparse,
-                     const Packing& packing, DType activations, const std::string& isa) {
+                     const Packing& packing, DType activations, const std::string& isa,
+                     const std::string& quantized) {
   std::vector<std::byte> content;
   std::mt19937 random(1);
   const auto add = [&](const std::string& name, int64_t rows, int64_t columns) {
@@ -50,8 +70,13 @@ TinyModel::TinyModel(const std::string& device, int threads, std::optional<Spars
         rows == 1 ? 1.f : 0.f, rows == 1 ? 0.1f : 2 / std::sqrt(static_cast<float>(columns)));
     std::vector<float> values(static_cast<size_t>(rows * columns));
     for (float& value : values) value = normal(random);
-    plan.weights.push_back(
-        {.name = name, .offset = content.size(), .rows = rows, .columns = columns});
+    WeightSource source{.name = name, .offset = content.size(), .rows = rows, .columns = columns};
+    if (rows > 1 && name.find(quantized) != std::string::npos) {
+      source.type = StoredType::q8_0;
+      append_q8_0(content, values);
+    }
+    plan.weights.push_back(source);
+    if (source.type == StoredType::q8_0) return;
     const auto* bytes = reinterpret_cast<const std::byte*>(values.data());
     content.insert(content.end(), bytes, bytes + values.size() * sizeof(float));
   };

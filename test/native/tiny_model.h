@@ -25,10 +25,12 @@ class TemporaryFile {
 };
 
 struct TinyModel {
-  /// 2 layers, 4 heads on 2 KV heads, hidden 64, vocabulary 96, f32 weights.
+  /// 2 layers, 4 heads on 2 KV heads, hidden 64, vocabulary 96, f32 weights; matrices whose names
+  /// have `quantized` in them are stored as Q8_0.
   explicit TinyModel(const std::string& device, int threads = 1,
                      std::optional<SparseRule> sparse = std::nullopt, const Packing& packing = {},
-                     DType activations = DType::f32, const std::string& isa = "");
+                     DType activations = DType::f32, const std::string& isa = "",
+                     const std::string& quantized = "none");
 
   std::unique_ptr<TemporaryFile> file;
   ModelPlan plan;

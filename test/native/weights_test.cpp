@@ -108,9 +108,11 @@ TEST("a file that is not what its header was checked against is refused by name"
 }
 
 TEST("the memory plan is what a model and its sequences take, packed or not") {
-  for (const DType format : {DType::f32, DType::w4}) {
+  for (const auto& [format, quantized] :
+       {std::pair{DType::f32, "none"}, {DType::w4, "none"}, {DType::f32, "."}, {DType::w4, "."}}) {
     const int64_t before = buffer_bytes() + os::mapped_bytes();
-    TinyModel tiny("cpu", 2, {}, {format, 32}, format == DType::f32 ? DType::f32 : DType::a8);
+    TinyModel tiny("cpu", 2, {}, {format, 32}, format == DType::f32 ? DType::f32 : DType::a8, "",
+                   quantized);
     const MemoryPlan plan = plan_memory(tiny.plan, 200, 2);
     CHECK((plan.mapped == 0) == (format != DType::f32));
     const auto a = tiny.model->create_sequence(200), b = tiny.model->create_sequence(200);
@@ -179,14 +181,62 @@ TEST("quantized and interleaved matrices are packed as what they load as") {
   const WeightSource source{
       .name = "q", .type = StoredType::q8_0, .rows = 8, .columns = 32, .interleaved_heads = 2};
   const auto backend = make_cpu_backend(1, "");
-  const Weights loaded(files, std::span(&source, 1), nullptr);
+  const Weights loaded(files, std::span(&source, 1), nullptr, {}, backend.get());
   const Weights packed(files, std::span(&source, 1), nullptr, {DType::w8, 32}, backend.get());
   for (int row = 0; row < 8; ++row) {
-    const PackedRow found(packed.at("q"), row);
-    for (int i = 0; i < 32; ++i) {
-      CHECK(found.weight(i) == loaded.at("q").as<float>()[row * 32 + i]);
+    const PackedRow found(packed.at("q"), row), expected(loaded.at("q"), row);
+    for (int i = 0; i < 32; ++i) CHECK(found.weight(i) == expected.weight(i));
+  }
+}
+
+TEST("a quantized matrix is repacked at load: its own numbers, in our order of rows") {
+  Random random(4);
+  const auto backend = make_cpu_backend(2, "");
+  for (int i = 0; i <= static_cast<int>(QuantType::tq2_0); ++i) {
+    const auto type = static_cast<StoredType>(static_cast<int>(StoredType::q4_0) + i);
+    // 40 rows of 768 numbers, 2 heads of head_dim 20: stored row 1 is ours 10.
+    const size_t row_bytes = stored_row_bytes(type, 768);
+    std::vector<std::byte> content(24 + 40 * row_bytes);
+    for (std::byte& byte : content) byte = static_cast<std::byte>(random.below(256) & 0xbb);
+    const TemporaryFile file(content);
+    const WeightFile files[] = {{file.path(), content.size()}};
+    const WeightSource source{.name = "q",
+                              .offset = 24,
+                              .type = type,
+                              .rows = 40,
+                              .columns = 768,
+                              .interleaved_heads = 2};
+    const Weights weights(files, std::span(&source, 1), nullptr, {}, backend.get());
+    const Tensor found = weights.at("q");
+    CHECK(is_packed(found.dtype) && os::mapped_bytes() == 0);
+    CHECK(plan_weights(files, std::span(&source, 1)).converted ==
+          static_cast<int64_t>(found.bytes()));
+    float row[768];
+    for (const auto& [stored, ours] : {std::pair{0, 0}, {1, 10}, {2, 1}, {39, 39}, {21, 30}}) {
+      dequantize_row(type, content.data() + 24 + static_cast<size_t>(stored) * row_bytes, 768, row);
+      const PackedRow packed(found, ours);
+      for (int column = 0; column < 768; ++column) CHECK(packed.weight(column) == row[column]);
     }
   }
+}
+
+TEST("a quantized matrix whose rows are no whole blocks, or end beyond the file, is refused") {
+  const std::vector<std::byte> content(1000);
+  const TemporaryFile file(content);
+  const WeightFile files[] = {{file.path(), content.size()}};
+  const auto backend = make_cpu_backend(1, "");
+  const WeightSource odd{.name = "w", .type = StoredType::q4_k, .rows = 2, .columns = 288};
+  WeightSource cut{.name = "w", .type = StoredType::q4_k, .rows = 7, .columns = 256};
+  for (const WeightSource& source : {odd, cut}) {
+    CHECK_THROWS(ErrorCode::kCheckpoint,
+                 Weights(files, std::span(&source, 1), nullptr, {}, backend.get()));
+  }
+  cut.rows = 6;
+  const Weights whole(files, std::span(&cut, 1), nullptr, {}, backend.get());
+  CHECK(whole.at("w").rows == 6);
+  CHECK_THROWS(ErrorCode::kState, Weights(
+                                      files, std::span(&cut, 1),
+                                      [](int64_t, int64_t) { return false; }, {}, backend.get()));
 }
 
 TEST("a matrix that is packed in its file is used where it lies, and nothing is packed again") {

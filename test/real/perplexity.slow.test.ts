@@ -16,7 +16,15 @@ const windows = process.env.CI_PERPLEXITY_WINDOWS ?? "2";
 testNeeding([model, text], "models/smollm2/fetch brings the model")(
   `perplexity of ${windows} windows of WikiText-2 is that of transformers within 0.05 %`,
   async () => {
-    const script = [join(root, "bench/run.mjs"), join(root, "bench/perplexity.ts"), model, text, windows];
+    const script = [
+      join(root, "bench/run.mjs"),
+      join(root, "bench/perplexity.ts"),
+      model,
+      text,
+      windows,
+      "--activations",
+      "f32",
+    ];
     const { stdout } = await promisify(execFile)(process.execPath, script);
     const found = JSON.parse(stdout);
     const expected = golden.windows[windows];
