@@ -30,14 +30,15 @@ inline __m256i widened(__m256i pairs, int16_t factor) {
   return _mm256_madd_epi16(pairs, _mm256_set1_epi16(factor));
 }
 
-/// totals[part][m] += the int16 sums of steps [first, last) of w5 or w6, times factors[part]: pairs
+/// totals[part][m] += the int16 sums of steps [First, Last) of w5 or w6, times factors[part]: pairs
 /// of int16 for each row.
-template <DType F, int M>
-inline void add_plane_steps(const unsigned char* lines, int first, int last, const int32_t* x,
-                            const __m256i* factors, __m256i (*totals)[M]) {
+template <DType F, int First, int Last, int M>
+inline void add_plane_steps(const unsigned char* lines, const int32_t* x, const __m256i* factors,
+                            __m256i (*totals)[M]) {
   __m256i pairs[kParts][M];
   for (int m = 0; m < M; m++) pairs[0][m] = pairs[1][m] = _mm256_setzero_si256();
-  for (int s = first; s < last; s++) {
+#pragma GCC unroll 4
+  for (int s = First; s < Last; s++) {
     const __m256i low = load_plane_step<F>(lines, s, 0), high = load_plane_step<F>(lines, s, 1);
     for (int m = 0; m < M; m++) add_step(x[s * M + m], low, high, &pairs[0][m], &pairs[1][m]);
   }
@@ -51,16 +52,16 @@ inline void add_plane_steps(const unsigned char* lines, int first, int last, con
 
 /// 5 bits: 4 steps fit an int16 lane (4 * 2 * 31 * 127 = 31496).
 template <int Zero, int M, typename Use>
-inline void each_w5_dot(const unsigned char* lines, const RoundedColumns& x, Use use) {
+inline void each_w5_dot(const unsigned char* lines, RoundedColumns x, Use use) {
   const __m256i ones = _mm256_set1_epi16(1), factors[kParts] = {ones, ones};
   __m256i totals[kParts][M];
   for (int m = 0; m < M; m++) {
     totals[0][m] = totals[1][m] = _mm256_set1_epi32(-Zero * x.sums[m]);
   }
-  for (int s = 0; s < kSteps; s += 4) {
-    add_plane_steps<DType::w5, M>(lines, s, s + 4, x.integers, factors, totals);
-  }
+  add_plane_steps<DType::w5, 0, 4, M>(lines, x.integers, factors, totals);
+  add_plane_steps<DType::w5, 4, 8, M>(lines, x.integers, factors, totals);
   for (int part = 0; part < kParts; part++) {
+#pragma GCC unroll 6
     for (int m = 0; m < M; m++) use(part, m, _mm256_cvtepi32_ps(totals[part][m]));
   }
 }
@@ -69,7 +70,7 @@ inline void each_w5_dot(const unsigned char* lines, const RoundedColumns& x, Use
 /// their step.
 template <DType F, int R, int M, typename Use>
 inline void each_stepped_dot(const unsigned char* lines, const int8_t* column_steps, int64_t,
-                             const RoundedColumns& x, Use use) {
+                             RoundedColumns x, Use use) {
   static_assert(R == 1 && F == DType::w6);
   const auto load_column_steps = [&](int half, int part) {
     const int8_t* at = column_steps + half * kPackedRows + part * kPackedRows / kParts;
@@ -92,16 +93,18 @@ inline void each_stepped_dot(const unsigned char* lines, const int8_t* column_st
       totals[part][m] = _mm256_sub_epi32(_mm256_setzero_si256(), zeros);
     }
   }
-  for (int s = 0; s < kSteps; s += 2) {
-    add_plane_steps<F, M>(lines, s, s + 2, x.integers, factors[2 * s / kSteps], totals);
-  }
+  add_plane_steps<F, 0, 2, M>(lines, x.integers, factors[0], totals);
+  add_plane_steps<F, 2, 4, M>(lines, x.integers, factors[0], totals);
+  add_plane_steps<F, 4, 6, M>(lines, x.integers, factors[1], totals);
+  add_plane_steps<F, 6, 8, M>(lines, x.integers, factors[1], totals);
   for (int part = 0; part < kParts; part++) {
+#pragma GCC unroll 6
     for (int m = 0; m < M; m++) use(part, m, _mm256_cvtepi32_ps(totals[part][m]));
   }
 }
 
 template <DType F, int Zero, int R, int M, typename Use>
-inline void each_dot(const unsigned char* lines, int64_t, const RoundedColumns& x, Use use) {
+inline void each_dot(const unsigned char* lines, int64_t, RoundedColumns x, Use use) {
   static_assert(R == 1);
   if constexpr (F == DType::w5) {
     each_w5_dot<Zero, M>(lines, x, use);
@@ -114,7 +117,9 @@ inline void each_dot(const unsigned char* lines, int64_t, const RoundedColumns& 
     const unsigned char* line = lines + half * kPackedLine / kParts;
     __m256i pairs[2][M];
     for (int m = 0; m < M; m++) pairs[0][m] = pairs[1][m] = _mm256_setzero_si256();
+#pragma GCC unroll 8
     for (int i = 0; i < kSteps / kInLine; i++, line += kPackedLine) {
+#pragma GCC unroll 4
       for (int j = 0; j < kInLine; j++) {
         const auto* at = reinterpret_cast<const __m256i*>(line);
         const __m256i low = _mm256_srli_epi16(_mm256_load_si256(at), j * kBits);
@@ -126,12 +131,14 @@ inline void each_dot(const unsigned char* lines, int64_t, const RoundedColumns& 
         }
       }
     }
+#pragma GCC unroll 6
     for (int m = 0; m < M; m++) {
       const __m256i zeros = _mm256_set1_epi32(Zero * x.sums[m]);
       if constexpr (kHalves) {
         const __m256i all = _mm256_add_epi32(widened(pairs[0][m], 1), widened(pairs[1][m], 16));
         use(half, m, _mm256_cvtepi32_ps(_mm256_sub_epi32(all, zeros)));
       } else {
+#pragma GCC unroll 2
         for (int part = 0; part < kParts; part++) {
           use(part, m, _mm256_cvtepi32_ps(_mm256_sub_epi32(widened(pairs[part][m], 1), zeros)));
         }

@@ -76,8 +76,7 @@ inline void dot(const Bytes (*steps)[kSteps], const int32_t* x, int64_t stride, 
 }
 
 template <DType F, int Zero, int R, int M, typename Use>
-inline void each_dot(const unsigned char* lines, int64_t tile_bytes, const RoundedColumns& x,
-                     Use use) {
+inline void each_dot(const unsigned char* lines, int64_t tile_bytes, RoundedColumns x, Use use) {
   Bytes steps[R][kSteps];
   for (int r = 0; r < R; r++) load_steps<F>(lines + r * tile_bytes, steps[r]);
   for (int m = 0; m < M; m++) {
@@ -91,7 +90,7 @@ inline void each_dot(const unsigned char* lines, int64_t tile_bytes, const Round
 /// multiplications in int32.
 template <DType F, int R, int M, typename Use>
 inline void each_stepped_dot(const unsigned char* lines, const int8_t* column_steps,
-                             int64_t tile_bytes, const RoundedColumns& x, Use use) {
+                             int64_t tile_bytes, RoundedColumns x, Use use) {
   constexpr int kZero = packed_zero(F), kHalf = kSteps / 2;
   Bytes steps[R][kSteps];
   Dots first_steps[R], last_steps[R];

@@ -54,7 +54,7 @@ inline Dots dot(const Bytes* steps, int first, int last, const int32_t* x, int64
 }
 
 template <DType F, int Zero, int R, int M, typename Use>
-inline void each_dot(const unsigned char* lines, int64_t, const RoundedColumns& x, Use use) {
+inline void each_dot(const unsigned char* lines, int64_t, RoundedColumns x, Use use) {
   static_assert(R == 1);
   for (int part = 0; part < kParts; part++) {
     Bytes steps[kSteps];
@@ -68,7 +68,7 @@ inline void each_dot(const unsigned char* lines, int64_t, const RoundedColumns& 
 /// A half's dot product times its step is below 2^23: floats are exact, products and sums.
 template <DType F, int R, int M, typename Use>
 inline void each_stepped_dot(const unsigned char* lines, const int8_t* column_steps, int64_t,
-                             const RoundedColumns& x, Use use) {
+                             RoundedColumns x, Use use) {
   static_assert(R == 1);
   constexpr int kZero = packed_zero(F), kHalf = kSteps / 2;
   for (int part = 0; part < kParts; part++) {

@@ -81,11 +81,12 @@ void multiply(const unsigned char* tile, const Linear& op, const QuantizedBlock&
       }
     }
     const float* x_scales = x.scales + block * M;
-    const RoundedColumns rounded{integers, x.sums + block * M, x.halves + block * M};
+    const int32_t* x_sums = x.sums + block * M;
+    const RoundedColumns rounded{integers, x_sums, x.halves + block * M};
     const auto add = [&](int v, int m, Dots dot) {
       sums[v][m] = add_scaled(dot, weights[v].scale, x_scales[m], sums[v][m]);
       if constexpr (has_minimum(S)) {
-        const float sum = x_scales[m] * static_cast<float>(rounded.sums[m]);
+        const float sum = x_scales[m] * static_cast<float>(x_sums[m]);
         sums[v][m] = subtract_scaled(weights[v].minimum, sum, sums[v][m]);
       }
     };
