@@ -1,0 +1,73 @@
+/** nano with MCP servers from npm: it calls what it is asked to, and tells what came of it. */
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect } from "vitest";
+import { loadModel, type McpHost, type Model } from "../../src/index.ts";
+import { connectMcp } from "../../src/tools/connect-mcp.ts";
+import { root, testNeeding } from "../needs.ts";
+
+const peers = join(root, "test/peers/node_modules/@modelcontextprotocol");
+const how = "npm install --prefix test/peers --ignore-scripts";
+const testNano = testNeeding([join(peers, "server-everything")], how);
+/** The same in every run: it is part of what the model reads. */
+const files = join(tmpdir(), "minicpm-nano-files");
+
+let host: McpHost;
+let model: Model;
+
+beforeAll(async () => {
+  if (!existsSync(peers)) return;
+  mkdirSync(files, { recursive: true });
+  writeFileSync(join(files, "notes.txt"), "The code for the tower is 4711.");
+  const server = (name: string, ...args: string[]) => ({
+    command: process.execPath,
+    args: [join(peers, `server-${name}/dist/index.js`), ...args],
+  });
+  host = await connectMcp({
+    mcpServers: { everything: server("everything"), filesystem: server("filesystem", files) },
+  });
+  model = await loadModel("nano");
+});
+afterAll(async () => {
+  await model?.close();
+  await host?.close();
+});
+
+/** What nano calls and says when it is offered three tools. */
+async function asked(content: string) {
+  const tools = host.tools().filter(({ name }) => ["read_text_file", "get-sum", "echo"].includes(name));
+  const messages = [
+    { role: "system", content: "You are a helpful assistant." },
+    { role: "user", content },
+  ] as const;
+  const { text, steps = [] } = await model.chat(messages, { tools, temperature: 0 });
+  const runs = steps.flatMap(({ runs }) =>
+    runs.map(({ call, outcome, text }) => ({ ...call, outcome, text })),
+  );
+  return { text, runs };
+}
+
+testNano("a file that it is asked about is read", async () => {
+  const { text, runs } = await asked(`What is in ${join(files, "notes.txt")}?`);
+  expect(runs).toMatchObject([{ name: "read_text_file", outcome: "done" }]);
+  expect(text).toContain("4711");
+});
+
+testNano("two numbers are added", async () => {
+  const { text, runs } = await asked("What is 17 plus 25?");
+  expect(runs).toMatchObject([{ name: "get-sum", arguments: { a: 17, b: 25 }, outcome: "done" }]);
+  expect(text).toContain("42");
+});
+
+testNano("a text is echoed", async () => {
+  const { text, runs } = await asked("Please echo quiet river.");
+  expect(runs).toMatchObject([{ name: "echo", arguments: { message: "quiet river" }, outcome: "done" }]);
+  expect(text).toContain("quiet river");
+});
+
+testNano("of a file outside of the folder it says that it could not be read", async () => {
+  const { text, runs } = await asked("What is in /home/secret.txt?");
+  expect(runs).toMatchObject([{ name: "read_text_file", outcome: "error" }]);
+  expect(text).toMatch(/could not|may not|not allowed|denied/);
+});
