@@ -12,6 +12,7 @@
       'kernels/cpu/linear_packed.cpp',
       'kernels/cpu/linear_widened.cpp',
       'kernels/cpu/log_prob.cpp',
+      'kernels/cpu/pack.cpp',
       'kernels/cpu/pool_keys.cpp',
       'kernels/cpu/quantize_rows.cpp',
       'kernels/cpu/rms_norm.cpp',
@@ -82,8 +83,8 @@
       'target_name': 'core',
       'type': 'static_library',
       'sources': [
-        'kernels/cpu/pack.cpp',
         'kernels/cpu/probe.cpp',
+        'kernels/cpu/repack.cpp',
         'kernels/cpu/sample.cpp',
         'kernels/cpu/select_blocks.cpp',
         'kernels/cpu/sets.cpp',

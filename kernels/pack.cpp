@@ -11,8 +11,6 @@ namespace minicpm {
 
 namespace {
 
-constexpr uint16_t kNan = 0x7e00, kLargest = 0x7bff;  // f16
-
 void widen_row(const Tensor& x, int64_t row, float* numbers) {
   const int64_t columns = x.columns;
   if (x.dtype == DType::f32) {
@@ -46,20 +44,12 @@ float largest_of(const float* x, int64_t count) {
   return largest;
 }
 
-/// As it is stored; `scale` is finite.
-uint16_t rounded_scale(float scale) {
-  const uint16_t half = f32_to_f16(scale);
-  const auto magnitude = static_cast<uint16_t>(half & 0x7fff);
-  if (magnitude == 0) return 0;
-  return magnitude > kLargest ? static_cast<uint16_t>(half - magnitude + kLargest) : half;
-}
-
 uint16_t stored_w4_scale(const float* x, int64_t count) {
   const float largest = largest_of(x, count);
-  const uint16_t plain = rounded_scale(largest / -8);
+  const uint16_t plain = packed_scale(largest / -8);
   const float magnitude = std::fabs(largest);
   if (plain == 0 || !(magnitude > 1e-8f && magnitude < 1e9f)) return plain;
-  const uint16_t fitted = rounded_scale(w4_scale(x, count, largest));
+  const uint16_t fitted = packed_scale(w4_scale(x, count, largest));
   if (fitted == 0 || fitted == plain) return plain;
   const bool better =
       w4_error(x, count, f16_to_f32(fitted)) < w4_error(x, count, f16_to_f32(plain));
@@ -69,11 +59,11 @@ uint16_t stored_w4_scale(const float* x, int64_t count) {
 uint16_t stored_scale(DType format, const float* x, int64_t count) {
   bool finite = true;
   for (int64_t i = 0; i < count; i++) finite &= std::fabs(x[i]) <= 3.402823466e38f;
-  if (!finite) return kNan;
+  if (!finite) return kPackedNan;
   if (format == DType::w4) return stored_w4_scale(x, count);
-  if (format == DType::w8) return rounded_scale(std::fabs(largest_of(x, count)) / 127);
+  if (format == DType::w8) return packed_scale(std::fabs(largest_of(x, count)) / 127);
   const double mean = mean_above(x, count, -1);
-  return rounded_scale(static_cast<float>(mean_above(x, count, 0.7 * mean)));
+  return packed_scale(static_cast<float>(mean_above(x, count, 0.7 * mean)));
 }
 
 /// q of `count` numbers, in place.

@@ -174,6 +174,17 @@ static constexpr int64_t packed_block_bytes(DType format) {
   return kPackedColumns * kPackedRows * packed_bits(format) / 8;
 }
 
+constexpr uint16_t kPackedNan = 0x7e00;  // scale of a group that holds no number
+
+/// A finite scale as it is stored: f16, at most 65504.
+static inline uint16_t packed_scale(float scale) {
+  constexpr uint16_t kLargest = 0x7bff;
+  const uint16_t half = f32_to_f16(scale);
+  const auto magnitude = static_cast<uint16_t>(half & 0x7fff);
+  if (magnitude == 0) return 0;
+  return magnitude > kLargest ? static_cast<uint16_t>(half - magnitude + kLargest) : half;
+}
+
 /// One row of a packed matrix, number by number: the definition.
 struct PackedRow {
   const unsigned char* tile;

@@ -1,5 +1,9 @@
 // Dot products of queries with pooled keys, for the blocks of a chunk: lanes are fine pooled keys,
 // 4 of each of 4 blocks; all query heads of a group read each pooled key once.
+//
+// Where a context is long, much of the time goes into memory: a block has a few lines, far from
+// those of the next. They are fetched some tiles ahead and, of f16, bit by bit between the
+// products: many at once stop all else until the processor has room for them.
 #pragma once
 
 #include "kernels/cpu/attention_int8.h"
@@ -15,6 +19,7 @@ constexpr int kChunkBlocks = 64;
 constexpr int kChunkSlots = kChunkBlocks * kBlockWindows;
 constexpr int kTileBlocks = kLanes / kBlockWindows;  // blocks of a tile of 16 windows
 constexpr int kTilesAhead = 3;                       // whose keys are fetched
+constexpr int kFetchedLine = 64;                     // bytes
 constexpr int kScoreRows = kWideLanes == 16 ? 8 : 4;
 
 /// The pooled keys of one layer and KV head of a sequence, and the queries of its group.
@@ -22,6 +27,9 @@ struct PooledKeys {
   std::byte* const* blocks;
   int64_t last_block;
   size_t offset, scales_offset;  // in a block
+  size_t next_offset;            // what is read after this chunk:
+  int64_t next_block;            // pooled keys there, from that block on
+  bool coarse;                   // whether coarse ones are read, too
   int group, dim;
   const float* queries;  // [group][dim], scaled; before int8 keys as load_int8_query has them
   unsigned char* lines;  // int8: room for a chunk's fine ones, [kChunkSlots][dim], 64-byte aligned
@@ -36,30 +44,46 @@ struct PooledKeys {
   const std::byte* at(int64_t block) const {
     return blocks[block < last_block ? block : last_block];
   }
-  /// Has a block's on its way from memory: they are too far apart for the processor to guess.
+  /// Those to fetch while block `block` of the chunk from `first` on is read.
   template <typename T>
-  void fetch(int64_t block) const {
-    const auto* from = reinterpret_cast<const char*>(of<T>(block));
-    const int bytes = (kBlockWindows + 1) * dim * static_cast<int>(sizeof(T));
-    for (int at = 0; at < bytes; at += 64) __builtin_prefetch(from + at, 0, 2);
+  const T* ahead_of(int64_t first, int block) const {
+    const int ahead = block + kTilesAhead * kTileBlocks;
+    if (ahead < kChunkBlocks) return of<T>(first + ahead);
+    return reinterpret_cast<const T*>(at(next_block + ahead - kChunkBlocks) + next_offset);
   }
 
   /// Index of dimension `dim` of the first fine one, and of the coarse one, of floats.
   int64_t fine(int dimension) const { return int64_t{dimension} * kBlockWindows; }
-  int64_t coarse() const { return int64_t{dim} * kBlockWindows; }
+  int64_t coarse_at() const { return int64_t{dim} * kBlockWindows; }
 };
 
-/// x[r][16 slots] = queries[r] . fine pooled key, for R rows from `row` on and the 4 blocks.
+/// Has the lines of [from, from + count) on their way from memory.
+template <typename T>
+inline void fetch(const T* from, int64_t count) {
+  constexpr int kStep = kFetchedLine / static_cast<int>(sizeof(T));
+  for (int64_t i = 0; i < count; i += kStep) __builtin_prefetch(from + i, 0, 2);
+}
+
+/// x[r][16 slots] = queries[r] . fine pooled key, for R rows from `row` on and the 4 blocks;
+/// fetches the same of those at `ahead`.
 template <typename T, int R>
-inline void dot_tile(const PooledKeys& keys, int row, const T* const* blocks, float* x) {
+inline void dot_tile(const PooledKeys& keys, int row, const T* const* blocks, const T* const* ahead,
+                     float* x) {
+  constexpr int kStep = kFetchedLine / static_cast<int>(sizeof(T)) / kBlockWindows;
   f32x16 dots[R];
   for (int r = 0; r < R; r++) dots[r] = broadcast(0);
   const float* queries = keys.queries + row * keys.dim;
-  for (int d = 0; d < keys.dim; d++) {
-    const int64_t at = keys.fine(d);
-    const f32x16 fine = load_quads(blocks[0] + at, blocks[1] + at, blocks[2] + at, blocks[3] + at);
-    for (int r = 0; r < R; r++) {
-      dots[r] = fma(fine, broadcast(queries[r * keys.dim + d]), dots[r]);
+  for (int line = 0; line < keys.dim; line += kStep) {
+    for (int i = 0; i < kTileBlocks; i++) {
+      __builtin_prefetch(ahead[i] + keys.fine(line), 0, 2);
+    }
+    for (int d = line; d < line + kStep; d++) {
+      const int64_t at = keys.fine(d);
+      const f32x16 fine =
+          load_quads(blocks[0] + at, blocks[1] + at, blocks[2] + at, blocks[3] + at);
+      for (int r = 0; r < R; r++) {
+        dots[r] = fma(fine, broadcast(queries[r * keys.dim + d]), dots[r]);
+      }
     }
   }
   for (int r = 0; r < R; r++) store(x + (row + r) * kChunkSlots, dots[r]);
@@ -69,13 +93,15 @@ inline void dot_tile(const PooledKeys& keys, int row, const T* const* blocks, fl
 template <typename T>
 void dot_fine(const PooledKeys& keys, int64_t first, int tiles, float* x) {
   for (int tile = 0; tile < tiles; tile++) {
-    const T* blocks[kTileBlocks];
+    const T *blocks[kTileBlocks], *ahead[kTileBlocks];
     for (int i = 0; i < kTileBlocks; i++) {
-      blocks[i] = keys.of<T>(first + tile * kTileBlocks + i);
-      keys.fetch<T>(first + (tile + kTilesAhead) * kTileBlocks + i);
+      const int block = tile * kTileBlocks + i;
+      blocks[i] = keys.of<T>(first + block);
+      ahead[i] = keys.ahead_of<T>(first, block);
+      if (keys.coarse) fetch(ahead[i] + keys.coarse_at(), keys.dim);
     }
     on_row_tiles<kScoreRows>(0, keys.group, [&]<int R>(int row) {
-      dot_tile<T, R>(keys, row, blocks, x + tile * kLanes);
+      dot_tile<T, R>(keys, row, blocks, row == 0 ? ahead : blocks, x + tile * kLanes);
     });
   }
 }
@@ -102,7 +128,7 @@ void dot_coarse(const PooledKeys& keys, int64_t first, int count, float* x) {
       for (int row = 0; row < keys.group; row++) {
         for (int i = 0; i < kLanes; i++) {
           f32x16 dot = broadcast(0);
-          const T* key = keys.of<T>(first + begin + i) + keys.coarse();
+          const T* key = keys.of<T>(first + begin + i) + keys.coarse_at();
           for (int d = 0; d < keys.dim; d += kLanes) {
             const float* query = keys.queries + row * keys.dim + d;
             dot = fma(load_first(key + d, keys.dim - d), load_first(query, keys.dim - d), dot);
@@ -113,7 +139,7 @@ void dot_coarse(const PooledKeys& keys, int64_t first, int count, float* x) {
       continue;
     }
     for (int i = 0; i < kLanes; i++) {
-      const T* key = keys.of<T>(first + begin + i) + keys.coarse();
+      const T* key = keys.of<T>(first + begin + i) + keys.coarse_at();
       for (int d = 0; d < keys.dim; d += kLanes) {
         store(widened + i * stride + d, load_first(key + d, keys.dim - d));
       }
@@ -149,7 +175,9 @@ inline void dot_fine_int8(const PooledKeys& keys, int64_t first, int tiles, floa
   float scales[kChunkSlots];
   for (int b = 0; b < tiles * kTileBlocks; b++) {
     const auto* pooled = keys.of<unsigned char>(first + b);
-    keys.fetch<unsigned char>(first + b + kTilesAhead * kTileBlocks);
+    const auto* ahead = keys.ahead_of<unsigned char>(first, b);
+    fetch(ahead, keys.coarse_at() + (keys.coarse ? keys.dim : 0));
+    fetch(ahead + keys.coarse_at() + keys.dim, 1);  // the scales
     unsigned char* lines =
         keys.lines + b / kTileBlocks * keys.dim * kLanes + b % kTileBlocks * kPiece;
     for (int d = 0; d < keys.dim; d += 4) {
@@ -165,7 +193,7 @@ inline void dot_coarse_int8(const PooledKeys& keys, int64_t first, int count, fl
   float scales[kChunkBlocks];
   const int tiles = (count + kLanes - 1) / kLanes;
   for (int b = 0; b < tiles * kLanes; b++) {
-    const auto* pooled = keys.of<unsigned char>(first + b) + keys.coarse();
+    const auto* pooled = keys.of<unsigned char>(first + b) + keys.coarse_at();
     unsigned char* lines = keys.lines + b / kLanes * keys.dim * kLanes + b % kLanes * 4;
     for (int d = 0; d < keys.dim; d += 4) {
       __builtin_memcpy(lines + d * kLanes, pooled + d, 4);

@@ -1,8 +1,9 @@
 // Scores of blocks on the CPU, in chunks of 64 blocks: first each chunk's softmax by itself, then
 // what each is of the whole, then the scores. The order of all sums depends on the position alone.
 //
-// The work is cut by token and KV head. Few of them (decode) on several threads: the threads take
-// chunks instead, with a wait between the three steps.
+// The work is cut by token and KV head. Where those are few (decode) it is cut by chunk, for all KV
+// heads of a token one after the other, whose pooled keys share pages; the threads wait between the
+// three steps.
 #include "kernels/score_blocks.h"
 
 #include "kernels/cpu/parallel.h"
@@ -74,9 +75,12 @@ Softmax softmax(float* x, int64_t low, int64_t high) {
   return {top, sum(total)};
 }
 
-/// The weights of one chunk, and its part of the normalizer.
+/// The weights of one chunk, and its part of the normalizer. Keys of `next_chunk` at `next_offset`
+/// are read after it.
 template <typename T>
-void weigh_chunk(const Unit& unit, int64_t chunk) {
+void weigh_chunk(Unit unit, int64_t chunk, int64_t next_chunk, size_t next_offset) {
+  unit.keys.next_block = next_chunk * kChunkBlocks;
+  unit.keys.next_offset = next_offset;
   const PooledKeys& keys = unit.keys;
   const int64_t first = chunk * kChunkSlots;
   const int64_t low = first == 0 ? 1 : 0;
@@ -200,8 +204,8 @@ Unit unit_of(const ScoreBlocks& op, const Segment& segment, int first, int index
       .position = position,
       .row = (int64_t{segment.row} + row) * kv_heads + kv_head,
       .keys = {segment.blocks, position / kBlockTokens, op.layout.pooled_offset(op.layer, kv_head),
-               op.layout.pooled_scales_offset(op.layer, kv_head), sizes.group, sizes.dim, memory,
-               lines},
+               op.layout.pooled_scales_offset(op.layer, kv_head), 0, 0, op.rule.coarse, sizes.group,
+               sizes.dim, memory, lines},
       .weights = weights,
       .largest = largest,
       .sums = largest + sizes.of_chunks(),
@@ -225,7 +229,7 @@ void load_queries(const Unit& unit, const Sizes& sizes, float* queries) {
 
 /// Three waits pay where few units have several chunks for the threads to share.
 bool splits(int units, const Sizes& sizes, const Workers& workers) {
-  return workers.threads() > 1 && units < 4 * workers.threads() && sizes.chunks > 1;
+  return units < 4 * workers.threads() && sizes.chunks > 1;
 }
 
 template <typename T>
@@ -244,7 +248,9 @@ void score(const ScoreBlocks& op, const Segment& segment, int first, const Sizes
       float* memory = static_cast<float*>(workers.scratch(thread)) + sizes.lines();
       const Unit unit = unit_at(i, memory, thread);
       load_queries(unit, sizes, memory);
-      for (int64_t c = 0; c < unit.chunks; c++) weigh_chunk<T>(unit, c);
+      for (int64_t c = 0; c < unit.chunks; c++) {
+        weigh_chunk<T>(unit, c, c + 1, unit.keys.offset);
+      }
       share_chunks(unit);
       for (int64_t c = 0; c < sizes.chunks; c++) score_chunk(unit, c);
     };
@@ -254,15 +260,26 @@ void score(const ScoreBlocks& op, const Segment& segment, int first, const Sizes
   for (int i = 0; i < units; i++) {
     load_queries(unit_at(i, shared_memory(i), 0), sizes, shared_memory(i));
   }
-  auto weigh = [&](int i, int thread) {
-    const Unit unit = unit_at(i / chunks, shared_memory(i / chunks), thread);
-    if (i % chunks < unit.chunks) weigh_chunk<T>(unit, i % chunks);
+  // Where that leaves the threads too little to share, each takes one head of a chunk.
+  const int kv_heads = op.layout.kv_heads;
+  const int heads = units / kv_heads * chunks < 2 * workers.threads() ? 1 : kv_heads;
+  auto weigh = [&](int item, int thread) {
+    const int first_unit = item % (units / heads) * heads, chunk = item / (units / heads);
+    for (int i = first_unit; i < first_unit + heads; i++) {
+      const Unit unit = unit_at(i, shared_memory(i), thread);
+      const bool last = i + 1 == first_unit + heads;
+      const int next = (last ? first_unit : i + 1) % kv_heads;
+      if (chunk < unit.chunks) {
+        weigh_chunk<T>(unit, chunk, last ? chunk + workers.threads() : chunk,
+                       op.layout.pooled_offset(op.layer, next));
+      }
+    }
   };
   auto share = [&](int i, int thread) { share_chunks(unit_at(i, shared_memory(i), thread)); };
   auto score_one = [&](int i, int thread) {
     score_chunk(unit_at(i / chunks, shared_memory(i / chunks), thread), i % chunks);
   };
-  for_each(workers, units * chunks, weigh);
+  for_each(workers, units / heads * chunks, weigh);
   for_each(workers, units, share);
   for_each(workers, units * chunks, score_one);
 }

@@ -60,6 +60,7 @@ const CpuKernels kernels = {
     .linear = linear,
     .linears = linears,
     .quantize_rows = quantize_rows,
+    .pack = pack,
     .rope = rope,
     .kv_append = kv_append,
     .pool_keys = pool_keys,

@@ -9,6 +9,7 @@
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
 #include "kernels/log_prob.h"
+#include "kernels/pack.h"
 #include "kernels/pool_keys.h"
 #include "kernels/quantize_rows.h"
 #include "kernels/rms_norm.h"
@@ -27,6 +28,7 @@ struct CpuKernels {
   void (*linear)(const Linear&, Workers&);
   void (*linears)(const Linears&, Workers&);
   void (*quantize_rows)(const QuantizeRows&, Workers&);
+  void (*pack)(const Pack&, Workers&);
   void (*rope)(const Rope&, Workers&);
   void (*kv_append)(const KvAppend&, Workers&);
   void (*pool_keys)(const PoolKeys&, Workers&);
@@ -54,6 +56,7 @@ void rms_norm(const RmsNorm& op, Workers& workers);
 void linear(const Linear& op, Workers& workers);
 void linears(const Linears& op, Workers& workers);
 void quantize_rows(const QuantizeRows& op, Workers& workers);
+void pack(const Pack& op, Workers& workers);
 void rope(const Rope& op, Workers& workers);
 void kv_append(const KvAppend& op, Workers& workers);
 void pool_keys(const PoolKeys& op, Workers& workers);

@@ -1,7 +1,7 @@
 // Runs ops with the kernels of this machine's instruction set on a pool of threads.
 #include <string>
 
-#include "kernels/cpu/pack.h"
+#include "kernels/cpu/repack.h"
 #include "kernels/cpu/sample.h"
 #include "kernels/cpu/select_blocks.h"
 #include "kernels/cpu/table.h"
@@ -27,7 +27,7 @@ class CpuBackend final : public Backend {
   void run(const Linear& op) override { checked(op, kernels_.linear); }
   void run(const Linears& op) override { checked(op, kernels_.linears); }
   void run(const QuantizeRows& op) override { checked(op, kernels_.quantize_rows); }
-  void run(const Pack& op) override { checked(op, pack); }
+  void run(const Pack& op) override { checked(op, kernels_.pack); }
   void run(const Repack& op) override { checked(op, repack); }
   void run(const Rope& op) override { checked(op, kernels_.rope); }
   void run(const KvAppend& op) override { checked(op, kernels_.kv_append); }

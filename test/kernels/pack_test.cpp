@@ -1,4 +1,4 @@
-#include "kernels/cpu/pack.h"
+#include "kernels/pack.h"
 
 #include <algorithm>
 #include <cmath>
@@ -143,19 +143,69 @@ TEST("groups of zeros, of tiny, of huge and of no numbers are packed as document
   }
 }
 
-TEST("packing gives the same bytes on any threads, and half floats those of their values") {
+TEST(
+    "packing gives the same bytes on all sets and threads, and half floats those of their values") {
   Random random(3);
   for (DType format : kPackedFormats) {
-    Array halves(75, 96, DType::bf16), floats(75, 96);
-    halves.fill(random, -0.1f, 0.1f);
-    for (size_t i = 0; i < halves.size(); i++) {
-      floats.floats()[i] = reference::element(halves.tensor().data, DType::bf16, i);
+    for (DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+      Array given(75, 160, dtype), floats(75, 160);
+      given.fill(random, -0.1f, 0.1f);
+      for (size_t i = 0; i < floats.size(); i++) {
+        floats.floats()[i] = reference::element(given.tensor().data, dtype, i);
+      }
+      PackedArray expected(format, 64, floats);
+      for (const CpuKernels* set : kernel_sets()) {
+        for (int threads : {1, 2, 3}) {
+          Workers workers(threads);
+          PackedArray packed(format, 64, 75, 160);
+          set->pack({packed.tensor(), given.tensor()}, workers);
+          CHECK(same_bits(packed.tensor(), expected.tensor()));
+        }
+      }
     }
-    PackedArray expected(format, 64, floats);
-    for (int threads : {1, 2, 3}) {
-      Workers workers(threads);
-      PackedArray packed(format, 64, 75, 96);
-      pack({packed.tensor(), halves.tensor()}, workers);
+  }
+}
+
+TEST("the scales of w4 are found alike on all sets, whatever the numbers of a group") {
+  Random random(5);
+  for (int group : {32, 64, 128}) {
+    Array x(64, 576);
+    x.fill(random, -1, 1);
+    for (int row = 0; row < 64; row++) {
+      for (int column = 0; column < 576; column++) {
+        float& weight = x.floats()[row * 576 + column];
+        switch (row % 8) {
+          case 0:
+            weight *= weight * weight;
+            break;
+          case 1:
+            weight = static_cast<float>(static_cast<int>(8 * weight));
+            break;
+          case 2:
+            weight = weight < 0 ? -0.5f : 0.5f;
+            break;  // ties for the largest
+          case 3:
+            weight = column % 40 == 7 ? 3e38f : weight;
+            break;
+          case 4:
+            weight = column % 50 < 34 ? 0 * weight : weight;
+            break;
+          case 5:
+            weight *= 1e-7f;
+            break;
+          case 6:
+            weight = column == 300 ? (row < 32 ? NAN : INFINITY) : weight;
+            break;
+          default:
+            weight = row < 32 ? -weight * 1e-39f : weight;
+        }
+      }
+    }
+    PackedArray expected(DType::w4, group, x);
+    for (const CpuKernels* set : kernel_sets()) {
+      Workers workers(2);
+      PackedArray packed(DType::w4, group, 64, 576);
+      set->pack({packed.tensor(), x.tensor()}, workers);
       CHECK(same_bits(packed.tensor(), expected.tensor()));
     }
   }

@@ -1,4 +1,4 @@
-#include "kernels/cpu/pack.h"
+#include "kernels/cpu/repack.h"
 #include "test/kernels/packed_arrays.h"
 #include "test/kernels/quant_blocks_golden.h"
 #include "test/kernels/test.h"

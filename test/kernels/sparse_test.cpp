@@ -166,6 +166,35 @@ TEST("scores equal the definition, and masks and attention have the same bits on
   }
 }
 
+TEST("scores of contexts of many chunks equal the definition, with the same bits on all sets") {
+  Random random(6);
+  const int length = 9000, rows = 3;
+  for (DType dtype : {DType::f16, DType::i8}) {
+    for (const bool coarse : {false, true}) {
+      Sequence given(random, {dtype, 1, 2, 32, true}, rule_of(true, coarse, 1, 2, 5, 0), 4, length);
+      const Segment one = given.segment(length - rows, rows);
+      const Tensor q = given.q.tensor().slice(length - rows, rows);
+      const auto op = [&](Array& scores) {
+        return ScoreBlocks{scores.tensor(), q, {&one, 1}, given.layout, 0, given.scale, given.rule};
+      };
+      Array expected(rows * 2, given.columns()), first(rows * 2, given.columns());
+      reference::score_blocks(op(expected));
+      bool any = false;
+      for (const CpuKernels* set : kernel_sets()) {
+        for (int threads : {1, 2, 7}) {
+          Workers workers(threads);
+          Array scores(rows * 2, given.columns());
+          set->score_blocks(op(scores), workers);
+          CHECK(worst_error(scores.tensor(), expected.tensor(), 1) < 1e-5);
+          if (!any) first = scores;
+          any = true;
+          CHECK(same_bits(scores.tensor(), first.tensor()));
+        }
+      }
+    }
+  }
+}
+
 TEST("attention over all blocks selected has the bits of attention without a selection") {
   Random random(3);
   const SparseRule rule = rule_of(true, false, 1, 1, 40, 0);

@@ -1,13 +1,12 @@
-// Packing on all threads: the same code for every instruction set, so that the bytes are the same.
+// Repacking on all threads: the same code for every instruction set, so that the bytes are the
+// same.
 #pragma once
 
 #include "kernels/cpu/workers.h"
-#include "kernels/pack.h"
 #include "kernels/repack.h"
 
 namespace minicpm {
 
-void pack(const Pack& op, Workers& workers);
 void repack(const Repack& op, Workers& workers);
 
 }  // namespace minicpm
