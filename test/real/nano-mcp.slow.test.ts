@@ -49,7 +49,7 @@ async function asked(content: string) {
 }
 
 testNano("a file that it is asked about is read", async () => {
-  const { text, runs } = await asked(`What is in ${join(files, "notes.txt")}?`);
+  const { text, runs } = await asked(`Read the file ${join(files, "notes.txt")}.`);
   expect(runs).toMatchObject([{ name: "read_text_file", outcome: "done" }]);
   expect(text).toContain("4711");
 });
@@ -67,7 +67,7 @@ testNano("a text is echoed", async () => {
 });
 
 testNano("of a file outside of the folder it says that it could not be read", async () => {
-  const { text, runs } = await asked("What is in /home/secret.txt?");
+  const { text, runs } = await asked("Read the file /etc/passwd.");
   expect(runs).toMatchObject([{ name: "read_text_file", outcome: "error" }]);
   expect(text).toMatch(/could not|may not|not allowed|denied/);
 });
