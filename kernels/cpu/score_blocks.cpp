@@ -8,6 +8,7 @@
 
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/pooled_dots.h"
+#include "kernels/cpu/softmax.h"
 #include "kernels/cpu/table.h"
 
 namespace minicpm::ISA {
@@ -47,33 +48,6 @@ struct Unit {
   float* of_chunk(int64_t chunk) const { return weights + chunk * keys.group * kChunkSlots; }
   int64_t at(int row, int64_t chunk) const { return row * chunks + chunk; }
 };
-
-/// The numbers of one vector at index `first` that lie in [low, high), minus infinity elsewhere.
-inline f32x16 within(f32x16 x, int64_t first, int64_t low, int64_t high) {
-  if (first >= low && first + kLanes <= high) return x;
-  const f32x16 hidden = broadcast(-__builtin_inff()), lane = load(kLaneNumbers);
-  const f32x16 before = broadcast(static_cast<float>(low - first));
-  const f32x16 behind = broadcast(static_cast<float>(high - first));
-  return select_less(lane, before, hidden, select_less(lane, behind, x, hidden));
-}
-
-struct Softmax {
-  float largest, sum;
-};
-
-/// x[i] becomes e^(x[i] - largest) for the numbers [low, high), 0 before and behind, for whole
-/// vectors.
-Softmax softmax(float* x, int64_t low, int64_t high) {
-  f32x16 most = broadcast(-__builtin_inff()), total = broadcast(0);
-  for (int64_t i = 0; i < high; i += kLanes) most = max(most, within(load(x + i), i, low, high));
-  const float top = ISA::largest(most);
-  for (int64_t i = 0; i < high; i += kLanes) {
-    const f32x16 e = exp(within(load(x + i), i, low, high) - broadcast(top));
-    store(x + i, e);
-    total = total + e;
-  }
-  return {top, sum(total)};
-}
 
 /// The weights of one chunk, and its part of the normalizer. Keys of `next_chunk` at `next_offset`
 /// are read after it.
@@ -227,7 +201,8 @@ void load_queries(const Unit& unit, const Sizes& sizes, float* queries) {
   }
 }
 
-/// Three waits pay where few units have several chunks for the threads to share.
+/// Chunk by chunk instead of unit by unit, with three waits: pays where few units have several
+/// chunks.
 bool splits(int units, const Sizes& sizes, const Workers& workers) {
   return units < 4 * workers.threads() && sizes.chunks > 1;
 }
