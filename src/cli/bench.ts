@@ -2,19 +2,11 @@
 import { type Command, Option } from "commander";
 import { type BenchModel, loadBenchModel } from "../bench/bench-model.ts";
 import { measure } from "../bench/measure.ts";
-import {
-  csvHeader,
-  csvRow,
-  markdownHeader,
-  markdownRow,
-  opLines,
-  type Row,
-  rowOf,
-  spillText,
-} from "../bench/report.ts";
+import { rowOf, spillText } from "../bench/report.ts";
 import { findShape, knownShapes, writeShape } from "../bench/shape.ts";
 import { type WorkloadLists, workloadName, workloads } from "../bench/workload.ts";
 import { addCurveOptions, benchCurve, type CurveFlags } from "./bench-curve.ts";
+import { type Output, outputs, rowPrinter } from "./bench-rows.ts";
 import { addVersusOptions, benchVersus, type VersusFlags } from "./bench-versus.ts";
 import {
   addOutputOptions,
@@ -37,8 +29,6 @@ import { integer, SettingError } from "./settings.ts";
 import { bytesStatus } from "./status-line.ts";
 import type { Terminal } from "./terminal.ts";
 
-const outputs = ["md", "json", "jsonl", "csv"] as const;
-
 /** What `bench` has of the flags that load a model. */
 type BenchLoadFlags = Omit<LoadFlags, "contextLength" | "device" | "cacheDir">;
 
@@ -49,7 +39,7 @@ interface BenchOptions extends OutputOptions, VersusFlags, CurveFlags, BenchLoad
   readonly batch: readonly number[];
   readonly turn?: WorkloadLists["turns"];
   readonly repetitions: number;
-  readonly output?: (typeof outputs)[number];
+  readonly output?: Output;
   readonly shape?: string;
   readonly keep?: boolean;
   readonly ops?: boolean;
@@ -265,33 +255,6 @@ function curveCounts(command: Command): { prompt: number; generate: number; roun
     prompt: asked("prompt", prompt[0], 256),
     generate: asked("generate", generate[0], 16),
     rounds: asked("repetitions", repetitions, 2),
-  };
-}
-
-/** Prints rows as they come; JSON is one list, at the end. */
-function rowPrinter(terminal: Terminal, output: (typeof outputs)[number]) {
-  const rows: Row[] = [];
-  const print = {
-    md: (row: Row) => {
-      if (rows.length === 1) for (const line of markdownHeader()) terminal.line(line);
-      terminal.line(escaped(markdownRow(row)));
-    },
-    csv: (row: Row) => {
-      if (rows.length === 1) terminal.line(csvHeader(row));
-      terminal.line(escaped(csvRow(row)));
-    },
-    jsonl: (row: Row) => terminal.json(row),
-    json: () => {},
-  }[output];
-  return {
-    row: (row: Row) => {
-      rows.push(row);
-      print(row);
-    },
-    end: () => {
-      if (output === "json") terminal.json(rows);
-      if (output === "md") for (const line of rows.flatMap(opLines)) terminal.line(line);
-    },
   };
 }
 
