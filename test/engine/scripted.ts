@@ -10,6 +10,7 @@ import type {
   StopReason,
   TokenEvent,
 } from "../../src/native/binding.ts";
+import { tokenEvent } from "./token-event.ts";
 
 export interface Script {
   /** One answer for each prefill, in order, stop token included; the last one serves all that follow. */
@@ -225,8 +226,7 @@ export class ScriptedSequence implements NativeSequence {
     const allowed = (token: number) => mask === undefined || isAllowed(mask, token);
     const left = this.#answer.findIndex((token, at) => at >= this.#made && allowed(token));
     this.#sampled = left < 0 ? this.#answer.length : left;
-    const others = mask ? mask.length * 32 : 0;
-    const other = Array.from({ length: others }, (_, token) => token).find(allowed);
+    const other = mask && [...Array(mask.length * 32).keys()].find(allowed);
     const token = this.#answer[this.#sampled] ?? other ?? this.model.script.filler ?? 0;
     this.#pending = token;
     return tokenEvent([token], sampling);
@@ -285,18 +285,6 @@ export class ScriptedSequence implements NativeSequence {
     this.#last = result.catch(() => {});
     return result;
   }
-}
-
-/** Log-probabilities are made up: token t has -t, the best n tokens are 0, 1, ... */
-function tokenEvent(tokens: readonly number[], { logprobs: count }: NativeSampling): TokenEvent {
-  if (count < 0) return { tokens: Int32Array.from(tokens) };
-  const top = tokens.flatMap(() => Array.from({ length: count }, (_, rank) => rank));
-  return {
-    tokens: Int32Array.from(tokens),
-    logprobs: Float32Array.from(tokens, (token) => -token),
-    topTokens: Int32Array.from(top),
-    topLogprobs: Float32Array.from(top, (token) => -token),
-  };
 }
 
 function tick(): Promise<void> {

@@ -1,16 +1,15 @@
 /** MCP servers from npm, through the tool loop, by a model whose answers are written down. */
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect } from "vitest";
 import type { McpHost } from "../../src/index.ts";
 import { connectMcp } from "../../src/tools/connect-mcp.ts";
 import { scriptedModel } from "../chat/scripted-model.ts";
-import { root, testNeeding } from "../needs.ts";
+import { testNeeding } from "../needs.ts";
 import { scratchFolder } from "../scratch-folder.ts";
+import { havePeers, how, peerServer, peers } from "./peer-servers.ts";
 
-const peers = join(root, "test/peers/node_modules/@modelcontextprotocol");
-const how = "npm install --prefix test/peers --ignore-scripts";
-const testServers = testNeeding([join(peers, "server-everything")], how);
+const testServers = testNeeding([peers], how);
 const folder = scratchFolder();
 const files = join(folder, "files");
 
@@ -22,19 +21,15 @@ const template = `{% for m in messages %}<|im_start|>{{ m.role }}
 let host: McpHost;
 
 beforeAll(async () => {
-  if (!existsSync(peers)) return;
+  if (!havePeers) return;
   mkdirSync(files);
   writeFileSync(join(files, "notes.txt"), "The meeting is at noon.");
-  const server = (name: string, ...args: string[]) => ({
-    command: process.execPath,
-    args: [join(peers, `server-${name}/dist/index.js`), ...args],
-  });
   host = await connectMcp({
     mcpServers: {
-      everything: server("everything"),
-      filesystem: server("filesystem", files),
-      memory: { ...server("memory"), env: { MEMORY_FILE_PATH: join(folder, "memory.jsonl") } },
-      thinking: server("sequential-thinking"),
+      everything: peerServer("everything"),
+      filesystem: peerServer("filesystem", files),
+      memory: { ...peerServer("memory"), env: { MEMORY_FILE_PATH: join(folder, "memory.jsonl") } },
+      thinking: peerServer("sequential-thinking"),
     },
   });
 });

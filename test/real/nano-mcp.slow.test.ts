@@ -1,15 +1,14 @@
 /** nano with MCP servers from npm: it calls what it is asked to, and tells what came of it. */
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect } from "vitest";
 import { loadModel, type McpHost, type Model } from "../../src/index.ts";
 import { connectMcp } from "../../src/tools/connect-mcp.ts";
-import { root, testNeeding } from "../needs.ts";
+import { testNeeding } from "../needs.ts";
+import { havePeers, how, peerServer, peers } from "./peer-servers.ts";
 
-const peers = join(root, "test/peers/node_modules/@modelcontextprotocol");
-const how = "npm install --prefix test/peers --ignore-scripts";
-const testNano = testNeeding([join(peers, "server-everything")], how);
+const testNano = testNeeding([peers], how);
 /** The same in every run: it is part of what the model reads. */
 const files = join(tmpdir(), "minicpm-nano-files");
 
@@ -17,21 +16,18 @@ let host: McpHost;
 let model: Model;
 
 beforeAll(async () => {
-  if (!existsSync(peers)) return;
+  if (!havePeers) return;
   mkdirSync(files, { recursive: true });
   writeFileSync(join(files, "notes.txt"), "The code for the tower is 4711.");
-  const server = (name: string, ...args: string[]) => ({
-    command: process.execPath,
-    args: [join(peers, `server-${name}/dist/index.js`), ...args],
-  });
   host = await connectMcp({
-    mcpServers: { everything: server("everything"), filesystem: server("filesystem", files) },
+    mcpServers: { everything: peerServer("everything"), filesystem: peerServer("filesystem", files) },
   });
   model = await loadModel("nano");
 });
 afterAll(async () => {
   await model?.close();
   await host?.close();
+  rmSync(files, { recursive: true, force: true });
 });
 
 /** What nano calls and says when it is offered three tools. */

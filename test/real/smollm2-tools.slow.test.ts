@@ -9,11 +9,10 @@ import { connectMcp, loadModel } from "../../src/index.ts";
 import type { openModel } from "../../src/model/load.ts";
 import { root, testNeeding } from "../needs.ts";
 import { scratchFolder } from "../scratch-folder.ts";
+import { how, peerServer, peers } from "./peer-servers.ts";
 
 const file = join(root, "models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf");
-const peers = join(root, "test/peers/node_modules/@modelcontextprotocol");
-const how = "models/smollm2/fetch and npm install --prefix test/peers --ignore-scripts bring them";
-const testBoth = testNeeding([file, join(peers, "server-everything")], how);
+const testBoth = testNeeding([file, peers], `models/smollm2/fetch and ${how} bring them`);
 const files = join(scratchFolder(), "files");
 
 /** Its own template has no place for tools; this has, and says how calls are written. */
@@ -37,15 +36,11 @@ vi.mock("../../src/model/load.ts", async (importOriginal) => {
   return { ...original, openModel: opened };
 });
 
-const program = (name: string, ...args: string[]) => ({
-  command: process.execPath,
-  args: [join(peers, `server-${name}/dist/index.js`), ...args],
-});
 const servers = {
-  everything: program("everything"),
-  filesystem: program("filesystem", files),
-  memory: { ...program("memory"), env: { MEMORY_FILE_PATH: join(files, "memory.jsonl") } },
-  thinking: program("sequential-thinking"),
+  everything: peerServer("everything"),
+  filesystem: peerServer("filesystem", files),
+  memory: { ...peerServer("memory"), env: { MEMORY_FILE_PATH: join(files, "memory.jsonl") } },
+  thinking: peerServer("sequential-thinking"),
 };
 const forms = {
   python: "<|tool_call_start|>\n```python\nf(a=1)\n```\n<|tool_call_end|>",
