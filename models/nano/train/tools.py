@@ -148,7 +148,7 @@ def request(r, pools, what, arguments):
             continue
         v = said(val)
         ways = [f"{key} {v}", f"the {key} is {v}", f"{key}: {v}", f"using {key} {v}"]
-        ways += [f"{key} = {v}", f"the {key} should be {v}", f"{v} as {key}", f"{key} {v}"]
+        ways += [f"{key} = {v}", f"the {key} should be {v}", f"{v} as {key}"]
         ways += [
             f"set {key} to {v}",
             f"let the {key} be {v}",
