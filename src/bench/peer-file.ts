@@ -17,17 +17,16 @@ export interface PeerWeights {
   readonly head: EncodedType;
 }
 
-/** By the name of llama-quantize's mix: Q4_0 comes with a Q6_K head there. */
+/** By the name of llama-quantize's mix: Q4_0 and TQ2_0 come with a Q6_K head there. */
 export function peerWeights(type: Exclude<EncodedType, "Q6_K">): PeerWeights {
-  return { matrices: type, head: type === "Q4_0" ? "Q6_K" : type };
+  return { matrices: type, head: type === "Q4_0" || type === "TQ2_0" ? "Q6_K" : type };
 }
 
-/**
- * What llama.cpp has beside our packed weights: the type with as many bits that we can write. There is no ternary one
- * among those, so w2 stands beside Q4_0.
- */
+const beside = { w8: "Q8_0", w4: "Q4_0", w2: "TQ2_0" } as const;
+
+/** What llama.cpp has beside our packed weights: the type with as many bits. */
 export function peerWeightsBeside(format: PackFormat): PeerWeights {
-  return peerWeights(format === "w8" ? "Q8_0" : "Q4_0");
+  return peerWeights(beside[format]);
 }
 
 export interface PeerFile {

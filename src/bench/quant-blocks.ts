@@ -5,7 +5,7 @@
 import { toBf16, toF16 } from "../model/half.ts";
 
 /** Types that we can write. */
-export type EncodedType = "F32" | "F16" | "BF16" | "Q8_0" | "Q4_0" | "Q6_K";
+export type EncodedType = "F32" | "F16" | "BF16" | "Q8_0" | "Q4_0" | "Q6_K" | "TQ2_0";
 
 interface Block {
   readonly elements: number;
@@ -25,6 +25,7 @@ const blocks: Readonly<Record<EncodedType, Block>> = {
   Q8_0: { elements: 32, bytes: 34, write: writeQ8_0 },
   Q4_0: { elements: 32, bytes: 18, write: writeQ4_0 },
   Q6_K: { elements: 256, bytes: 210, write: writeQ6_K },
+  TQ2_0: { elements: 256, bytes: 66, write: writeTQ2_0 },
 };
 
 /** Numbers in one block; rows have to be a multiple of it. */
@@ -85,6 +86,22 @@ function writeQ6_K(x: Float32Array, first: number, to: Buffer, at: number): void
   }
   for (const [group, step] of steps.entries()) to.writeInt8(step, at + 192 + group);
   to.writeUInt16LE(toF16(bitsOf(d)), at + 208);
+}
+
+/**
+ * 256 quants q of 2 bits, then d: x = d * (q - 1), q at most 2. Of each 128, byte l has elements l, l + 32, l + 64 and
+ * l + 96, from its lowest bits on.
+ */
+function writeTQ2_0(x: Float32Array, first: number, to: Buffer, at: number): void {
+  const d = Math.abs(largest(x, first, 256));
+  const quant = (i: number) => (d === 0 ? 1 : Math.round((x[first + i] as number) / d) + 1);
+  for (let i = 0; i < 64; ++i) {
+    const element = i < 32 ? i : 96 + i;
+    let byte = 0;
+    for (let part = 0; part < 4; ++part) byte |= quant(element + 32 * part) << (2 * part);
+    to[at + i] = byte;
+  }
+  to.writeUInt16LE(toF16(bitsOf(d)), at + 64);
 }
 
 /** The number of the largest magnitude, with its sign. */

@@ -21,7 +21,7 @@ import { bytesStatus } from "./status-line.ts";
 import type { Terminal } from "./terminal.ts";
 
 const engines = ["llama.cpp", "onnxruntime"] as const;
-const types = ["f32", "f16", "bf16", "q8_0", "q4_0"] as const;
+const types = ["f32", "f16", "bf16", "q8_0", "q4_0", "tq2_0"] as const;
 
 export interface VersusFlags {
   readonly vs?: (typeof engines)[number];
@@ -41,7 +41,7 @@ export function addVersusOptions(command: Command): void {
   add(
     new Option(
       "--vs-type <type>",
-      "what matrices become for the other engine (default: f16, with --pack q8_0 or q4_0; a GGUF model's own file as " +
+      "what matrices become for the other engine (default: f16, with --pack the one of as many bits; a GGUF model's own file as " +
         "it is)",
     ).choices(types),
   );

@@ -18,6 +18,15 @@ function decodedQ6(bytes: Buffer): Float32Array {
   });
 }
 
+/** TQ2_0 by its formula, as ggml's dequantize_row_tq2_0 has it. */
+function decodedTernary(bytes: Buffer): Float32Array {
+  const d = widened("F16", bytes.subarray(64, 66))[0] as number;
+  return Float32Array.from({ length: 256 }, (_, i) => {
+    const [half, rest] = [i >> 7, i & 127];
+    return d * (((bytes.readUInt8(32 * half + (rest % 32)) >> (2 * (rest >> 5))) & 3) - 1);
+  });
+}
+
 const largest = (x: Float32Array) => Math.max(...x.map(Math.abs));
 const gap = (a: Float32Array, b: Float32Array) =>
   Math.max(...a.map((value, i) => Math.abs(value - (b[i] ?? 0))));
@@ -49,6 +58,11 @@ test("numbers that a Q6_K block can hold come back as they were", () => {
   expect(decodedQ6(encoded("Q6_K", x))).toEqual(x);
 });
 
+test("ternary numbers come back from TQ2_0 as they were", () => {
+  const x = Float32Array.from({ length: 256 }, (_, i) => 0.25 * (((i * i + (i >> 3)) % 3) - 1));
+  expect(decodedTernary(encoded("TQ2_0", x))).toEqual(x);
+});
+
 test("any numbers come back from Q6_K within a step of their group", () => {
   const x = numbers(256);
   for (let group = 0; group < 16; ++group) {
@@ -58,13 +72,21 @@ test("any numbers come back from Q6_K within a step of their group", () => {
   }
 });
 
-test.each<EncodedType>(["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q6_K"])("zeros stay zeros in %s", (type) => {
-  const zeros = new Float32Array(2 * blockElements(type));
-  const bytes = encoded(type, zeros);
-  expect(bytes).toHaveLength(encodedBytes(type, zeros.length));
-  const found = type === "Q6_K" ? decodedQ6(bytes.subarray(210)) : widened(type, bytes);
-  expect(largest(found)).toBe(0);
-});
+test.each<EncodedType>(["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q6_K", "TQ2_0"])(
+  "zeros stay zeros in %s",
+  (type) => {
+    const zeros = new Float32Array(2 * blockElements(type));
+    const bytes = encoded(type, zeros);
+    expect(bytes).toHaveLength(encodedBytes(type, zeros.length));
+    const found =
+      type === "Q6_K"
+        ? decodedQ6(bytes.subarray(210))
+        : type === "TQ2_0"
+          ? decodedTernary(bytes.subarray(66))
+          : widened(type, bytes);
+    expect(largest(found)).toBe(0);
+  },
+);
 
 test("16-bit floats are rounded to nearest", () => {
   const x = Float32Array.of(1 + 2 ** -9, -65504, 2 ** -24, 1 / 3);
