@@ -72,6 +72,8 @@ bool goes_with(DType format, Scales scales) {
       return scales != Scales::two_level && scales != Scales::zero_point;
     case DType::w4:
       return scales != Scales::two_level;
+    case DType::w8:
+      return scales == Scales::symmetric || scales == Scales::zero_point;
     default:
       return scales == Scales::symmetric;
   }

@@ -24,7 +24,8 @@
 //   w4  4 bits, zero 8: 2 steps, the first in the lower bits
 //   w2  2 bits, zero 1: 4 steps; ternary where q is in [-1, 1]
 //
-// Where there is a minimum or a zero point (w4, and but for the latter w5), zero is 0: u = q. Then
+// Where there is a minimum (w4, w5) or a zero point (w4, w8), zero is 0: u = q; but with w8 it
+// stays 128, so that zero points, which are 128 less then, fit int8. Then
 //
 //   scale    = scale, or d * step: exact in float
 //   minimum  = minimum, or scale * zero point, or dmin * minimum step: exact; else 0
@@ -79,7 +80,8 @@ static constexpr bool has_minimum(Scales scales) {
 
 /// What u is above q.
 static constexpr int packed_zero(DType format, Scales scales = Scales::symmetric) {
-  return has_minimum(scales) ? 0 : 1 << packed_bits(format) >> (format == DType::w2 ? 2 : 1);
+  if (has_minimum(scales) && format != DType::w8) return 0;
+  return 1 << packed_bits(format) >> (format == DType::w2 ? 2 : 1);
 }
 
 static constexpr int64_t packed_groups(int64_t columns, int group) {

@@ -62,7 +62,8 @@ void embed(const Embed& op, Workers& workers) {
   for_ranges(workers, op.y.rows, 16, [&](int64_t first, int64_t last) {
     switch (op.table.dtype) {
       case DType::w8:
-        return embed_w8_rows(op, first, last);
+        if (op.table.scales == Scales::symmetric) return embed_w8_rows(op, first, last);
+        return embed_packed_rows(op, first, last);
       case DType::w6:
       case DType::w5:
       case DType::w4:

@@ -148,17 +148,20 @@ void multiply_tiles(const Linear& op, int64_t first, int64_t last) {
   }
 }
 
-/// w4 and w5, whose scales are of several kinds.
+/// w8, w5 and w4, whose scales are of several kinds.
 template <DType F>
 void multiply_tiles_by_scales(const Linear& op, int64_t first, int64_t last) {
   switch (op.weight.scales) {
     case Scales::minimum:
-      return multiply_tiles<F, Scales::minimum>(op, first, last);
+      if constexpr (F != DType::w8) return multiply_tiles<F, Scales::minimum>(op, first, last);
+      return;
     case Scales::zero_point:
-      if constexpr (F == DType::w4) return multiply_tiles<F, Scales::zero_point>(op, first, last);
+      if constexpr (F != DType::w5) return multiply_tiles<F, Scales::zero_point>(op, first, last);
       return;
     case Scales::two_level_minimum:
-      return multiply_tiles<F, Scales::two_level_minimum>(op, first, last);
+      if constexpr (F != DType::w8)
+        return multiply_tiles<F, Scales::two_level_minimum>(op, first, last);
+      return;
     default:
       return multiply_tiles<F>(op, first, last);
   }
@@ -210,7 +213,7 @@ void linears_rounded(const Linears& op, Workers& workers) {
     const int64_t last = first + tiles < all ? first + tiles : all;
     switch (linear.weight.dtype) {
       case DType::w8:
-        return multiply_tiles<DType::w8>(linear, first, last);
+        return multiply_tiles_by_scales<DType::w8>(linear, first, last);
       case DType::w6:
         return multiply_tiles<DType::w6, Scales::two_level>(linear, first, last);
       case DType::w5:

@@ -90,7 +90,7 @@ class PackedArray {
         if (scales_ == Scales::two_level_minimum) set_minimum(row, i, around(unit * 6));
       }
       for (int64_t group = 0; group < packed_groups(columns_, group_); group++) {
-        if (scales_ == Scales::zero_point) set_step(row, group, random.below(17));
+        if (scales_ == Scales::zero_point) set_step(row, group, random.below(1 << bits) - zero);
         if (scales_ == Scales::two_level) set_step(row, group, random.below(256) - 128);
         if (scales_ == Scales::two_level_minimum) {
           set_step(row, group, random.below(64));
@@ -156,7 +156,7 @@ constexpr PackedKind kStoredKinds[] = {
     {DType::w6, Scales::two_level, 16},         {DType::w5, Scales::symmetric, 32},
     {DType::w5, Scales::minimum, 32},           {DType::w5, Scales::two_level_minimum, 32},
     {DType::w4, Scales::minimum, 32},           {DType::w4, Scales::zero_point, 128},
-    {DType::w4, Scales::two_level_minimum, 32},
+    {DType::w4, Scales::two_level_minimum, 32}, {DType::w8, Scales::zero_point, 64},
 };
 
 }  // namespace minicpm::test
