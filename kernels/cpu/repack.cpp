@@ -4,11 +4,24 @@
 
 namespace minicpm {
 
-void repack(const Repack& op, Workers& workers) {
+namespace {
+
+template <typename Op, void (*Tile)(const Op&, int64_t)>
+void each_tile(const Op& op, Workers& workers) {
   workers.run(
       static_cast<int>(packed_tiles(op.y.rows)),
-      [](void* data, int tile, int) { repack_tile(*static_cast<const Repack*>(data), tile); },
-      const_cast<Repack*>(&op));
+      [](void* data, int tile, int) { Tile(*static_cast<const Op*>(data), tile); },
+      const_cast<Op*>(&op));
+}
+
+}  // namespace
+
+void repack(const Repack& op, Workers& workers) {
+  each_tile<Repack, repack_tile>(op, workers);
+}
+
+void repack_arrays(const RepackArrays& op, Workers& workers) {
+  each_tile<RepackArrays, repack_arrays_tile>(op, workers);
 }
 
 }  // namespace minicpm

@@ -3,10 +3,12 @@
 #pragma once
 
 #include "kernels/cpu/workers.h"
+#include "kernels/quant_arrays.h"
 #include "kernels/repack.h"
 
 namespace minicpm {
 
 void repack(const Repack& op, Workers& workers);
+void repack_arrays(const RepackArrays& op, Workers& workers);
 
 }  // namespace minicpm

@@ -14,6 +14,7 @@
 #include "kernels/log_prob.h"
 #include "kernels/pack.h"
 #include "kernels/pool_keys.h"
+#include "kernels/quant_arrays.h"
 #include "kernels/quantize_rows.h"
 #include "kernels/repack.h"
 #include "kernels/rms_norm.h"
@@ -32,6 +33,7 @@ void linears(const Linears& op);
 void quantize_rows(const QuantizeRows& op);
 void pack(const Pack& op);
 void repack(const Repack& op);
+void repack_arrays(const RepackArrays& op);
 void rope(const Rope& op);
 void kv_append(const KvAppend& op);
 void pool_keys(const PoolKeys& op);

@@ -12,6 +12,7 @@
 #include "kernels/log_prob.h"
 #include "kernels/pack.h"
 #include "kernels/pool_keys.h"
+#include "kernels/quant_arrays.h"
 #include "kernels/quantize_rows.h"
 #include "kernels/repack.h"
 #include "kernels/rms_norm.h"
@@ -42,6 +43,7 @@ class Backend {
   virtual void run(const QuantizeRows&) = 0;
   virtual void run(const Pack&) = 0;
   virtual void run(const Repack&) = 0;
+  virtual void run(const RepackArrays&) = 0;
   virtual void run(const Rope&) = 0;
   virtual void run(const KvAppend&) = 0;
   virtual void run(const PoolKeys&) = 0;

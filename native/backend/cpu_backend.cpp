@@ -29,6 +29,7 @@ class CpuBackend final : public Backend {
   void run(const QuantizeRows& op) override { checked(op, kernels_.quantize_rows); }
   void run(const Pack& op) override { checked(op, kernels_.pack); }
   void run(const Repack& op) override { checked(op, repack); }
+  void run(const RepackArrays& op) override { checked(op, repack_arrays); }
   void run(const Rope& op) override { checked(op, kernels_.rope); }
   void run(const KvAppend& op) override { checked(op, kernels_.kv_append); }
   void run(const PoolKeys& op) override { checked(op, kernels_.pool_keys); }

@@ -21,6 +21,7 @@ class ReferenceBackend final : public Backend {
   void run(const QuantizeRows& op) override { checked(op, reference::quantize_rows); }
   void run(const Pack& op) override { checked(op, reference::pack); }
   void run(const Repack& op) override { checked(op, reference::repack); }
+  void run(const RepackArrays& op) override { checked(op, reference::repack_arrays); }
   void run(const Rope& op) override { checked(op, reference::rope); }
   void run(const KvAppend& op) override { checked(op, reference::kv_append); }
   void run(const PoolKeys& op) override { checked(op, reference::pool_keys); }

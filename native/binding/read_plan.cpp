@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/packed.h"
 #include "native/binding/read.h"
 #include "native/binding/value.h"
 
@@ -66,12 +67,13 @@ DType read_kv_type(const Napi::Object& from) {
 
 /// As plans name them.
 constexpr std::pair<StoredType, const char*> kStoredTypes[] = {
-    {StoredType::f32, "F32"},     {StoredType::f16, "F16"},   {StoredType::bf16, "BF16"},
-    {StoredType::q4_0, "Q4_0"},   {StoredType::q4_1, "Q4_1"}, {StoredType::q5_0, "Q5_0"},
-    {StoredType::q5_1, "Q5_1"},   {StoredType::q8_0, "Q8_0"}, {StoredType::q4_k, "Q4_K"},
-    {StoredType::q5_k, "Q5_K"},   {StoredType::q6_k, "Q6_K"}, {StoredType::tq1_0, "TQ1_0"},
-    {StoredType::tq2_0, "TQ2_0"}, {StoredType::w8, "W8"},     {StoredType::w4, "W4"},
-    {StoredType::w2, "W2"},
+    {StoredType::f32, "F32"},     {StoredType::f16, "F16"},         {StoredType::bf16, "BF16"},
+    {StoredType::q4_0, "Q4_0"},   {StoredType::q4_1, "Q4_1"},       {StoredType::q5_0, "Q5_0"},
+    {StoredType::q5_1, "Q5_1"},   {StoredType::q8_0, "Q8_0"},       {StoredType::q4_k, "Q4_K"},
+    {StoredType::q5_k, "Q5_K"},   {StoredType::q6_k, "Q6_K"},       {StoredType::tq1_0, "TQ1_0"},
+    {StoredType::tq2_0, "TQ2_0"}, {StoredType::gptq4, "GPTQ4"},     {StoredType::gptq8, "GPTQ8"},
+    {StoredType::awq4, "AWQ4"},   {StoredType::marlin4, "MARLIN4"}, {StoredType::w8, "W8"},
+    {StoredType::w4, "W4"},       {StoredType::w2, "W2"},
 };
 
 StoredType read_stored_type(const Napi::Object& from) {
@@ -88,6 +90,30 @@ int read_group(const Napi::Object& from) {
   const int group = integer(from, "group", 32, 128);
   if (group % 32 != 0 || group == 96) throw_type_error(from.Env(), "group", "32, 64 or 128");
   return group;
+}
+
+TensorPlace read_place(const Napi::Value& value, const char* name, int64_t files) {
+  const Napi::Object from = object(value, name);
+  return {integer(from, "file", 0, files - 1),
+          static_cast<size_t>(read_integer_field(from, "offset", 0, int64_t{1} << 53))};
+}
+
+ArrayParts read_array_parts(const Napi::Object& from, const WeightSource& source, int64_t files) {
+  ArrayParts parts{
+      .rows = read_integer_field(from, "rows", source.rows, kMaxInt),
+      .first_row = read_integer_field(from, "firstRow", 0, kMaxInt),
+      .group = read_integer_field(from, "group", kPackedColumns, kMaxInt),
+      .symmetric = from.Get("symmetric").ToBoolean(),
+      .scales = read_place(from.Get("scales"), "scales", files),
+  };
+  const Napi::Value zeros = from.Get("zeroPoints");
+  if (!zeros.IsUndefined()) {
+    parts.zeros = read_place(zeros, "zeroPoints", files);
+    parts.added_to_zeros = integer(object(zeros, "zeroPoints"), "added", 0, 1);
+  } else if (!parts.symmetric) {
+    throw_type_error(from.Env(), "zeroPoints", "there where a matrix is not symmetric");
+  }
+  return parts;
 }
 
 WeightSource read_weight(const std::string& name, const Napi::Object& from, size_t files) {
@@ -113,11 +139,14 @@ WeightSource read_weight(const std::string& name, const Napi::Object& from, size
       throw_type_error(from.Env(), name + " interleavedHeads", "a divisor of half its rows");
     }
   }
-  if (is_packed(source.type)) {
-    source.group = read_group(from);
-    if (source.is_vector() || source.interleaved_heads > 0) {
-      throw_type_error(from.Env(), name, "a matrix in our order of rows where it is packed");
-    }
+  if (is_packed(source.type)) source.group = read_group(from);
+  if (is_in_arrays(source.type)) {
+    source.arrays =
+        read_array_parts(object(from.Get("arrays"), "arrays"), source, static_cast<int64_t>(files));
+  }
+  const bool whole = is_packed(source.type) || is_in_arrays(source.type);
+  if (whole && (source.is_vector() || source.interleaved_heads > 0)) {
+    throw_type_error(from.Env(), name, "a matrix in our order of rows where it is packed");
   }
   return source;
 }
@@ -147,7 +176,9 @@ WeightFile read_weight_file(const Napi::Value& value) {
 WeightSource read_weight_source(const Napi::Value& value) {
   WeightSource source = read_weight("weight", object(value, "weight"), 1);
   if (source.is_vector()) throw_type_error(value.Env(), "weight shape", "of rank 2");
-  if (is_packed(source.type)) throw_type_error(value.Env(), "weight dtype", "none that is packed");
+  if (is_packed(source.type) || is_in_arrays(source.type)) {
+    throw_type_error(value.Env(), "weight dtype", "none that is packed or in arrays");
+  }
   return source;
 }
 

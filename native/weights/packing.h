@@ -5,24 +5,27 @@
 
 #include "native/backend/backend.h"
 #include "native/os/os.h"
+#include "native/weights/array_weights.h"
 #include "native/weights/weight_file.h"
 #include "native/weights/weight_source.h"
 
 namespace minicpm {
 
-/// `format` f32 rounds nothing: weights stay as the file has them, but for quantized matrices,
-/// which are repacked as they are.
+/// `format` f32 rounds nothing: weights stay as the file has them, but for quantized matrices and
+/// those in arrays, which are repacked as they are. Those in arrays always are.
 struct Packing {
   DType format = DType::f32;  // of the layers' matrices: w8, w4 or w2
   int group = 128;            // columns that share a scale: 32, 64 or 128
 
   bool packs(const WeightSource& source) const {
-    return format != DType::f32 && !source.is_vector() && !is_packed(source.type);
+    return format != DType::f32 && !source.is_vector() && !is_packed(source.type) &&
+           !is_in_arrays(source.type);
   }
 
   /// Becomes packed with the integers and scales that its file has.
   bool repacks(const WeightSource& source) const {
-    return format == DType::f32 && !source.is_vector() && is_quantized(source.type);
+    if (source.is_vector()) return false;
+    return is_in_arrays(source.type) || (format == DType::f32 && is_quantized(source.type));
   }
 
   /// Head and embedding are w8 whatever the layers are: an int4 head costs a KL of 3e-2, this one
@@ -33,6 +36,7 @@ struct Packing {
 
   /// A matrix that is packed or repacked as it will be, its bytes at `data`.
   Tensor packed(const WeightSource& source, std::byte* data = nullptr) const {
+    if (is_in_arrays(source.type)) return packed_arrays(source, data);
     if (repacks(source)) {
       const QuantShape shape = shape_of(quant_type(source.type));
       return {data, shape.format, source.rows, source.columns, shape.group, shape.scales};

@@ -26,12 +26,14 @@ void expect_inside(const os::MappedFile& file, const WeightSource& source,
     throw_checkpoint(path, source.name, "an offset that is a multiple of 64",
                      std::to_string(source.offset));
   }
-  const size_t bytes = stored_bytes(source);
-  if (source.offset > file.size() || bytes > file.size() - source.offset) {
-    throw_checkpoint(path, source.name,
-                     std::to_string(bytes) + " bytes at " + std::to_string(source.offset),
-                     "a file of " + std::to_string(file.size()) + " bytes");
-  }
+  expect_inside(file, source.offset, stored_bytes(source), path, source.name);
+}
+
+void expect_inside(const os::MappedFile& file, size_t offset, size_t bytes, const std::string& path,
+                   const std::string& tensor) {
+  if (offset <= file.size() && bytes <= file.size() - offset) return;
+  throw_checkpoint(path, tensor, std::to_string(bytes) + " bytes at " + std::to_string(offset),
+                   "a file of " + std::to_string(file.size()) + " bytes");
 }
 
 void throw_checkpoint(const std::string& file, const std::string& tensor,

@@ -21,6 +21,10 @@ std::unique_ptr<os::MappedFile> map_weights(const WeightFile& file);
 /// packed ones where the CPU can read them.
 void expect_inside(const os::MappedFile& file, const WeightSource& source, const std::string& path);
 
+/// The same for `bytes` of a tensor at `offset`.
+void expect_inside(const os::MappedFile& file, size_t offset, size_t bytes, const std::string& path,
+                   const std::string& tensor);
+
 [[noreturn]] void throw_checkpoint(const std::string& file, const std::string& tensor,
                                    const std::string& expected, const std::string& found);
 

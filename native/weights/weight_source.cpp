@@ -26,12 +26,13 @@ size_t stored_row_bytes(StoredType type, int64_t columns) {
     case StoredType::bf16:
       return 2 * count;
     default:
+      if (is_in_arrays(type)) return count * static_cast<size_t>(array_bits(array_type(type))) / 8;
       return quant_row_bytes(quant_type(type), columns);
   }
 }
 
 int64_t stored_block(StoredType type) {
-  if (is_packed(type)) return kPackedColumns;
+  if (is_packed(type) || is_in_arrays(type)) return kPackedColumns;
   return is_quantized(type) ? shape_of(quant_type(type)).elements : 1;
 }
 

@@ -88,7 +88,10 @@ Weights::Weights(std::span<const WeightFile> files, std::span<const WeightSource
       expect_packed("load", source.name.c_str(), to);
       const size_t row_bytes = stored_row_bytes(source.type, source.columns);
       const auto done_rows = [&](int64_t rows) { advance(static_cast<size_t>(rows) * row_bytes); };
-      if (packing.packs(source)) {
+      if (is_in_arrays(source.type)) {
+        repack_array_weight(files_, files, source, to, *backend);
+        done_rows(source.rows);
+      } else if (packing.packs(source)) {
         pack_weight(*files_[file], source, {0, source.rows}, to, *backend, done_rows);
       } else {
         repack_weight(*files_[file], source, to, *backend, done_rows);

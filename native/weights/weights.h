@@ -28,9 +28,9 @@ WeightBytes plan_weights(std::span<const WeightFile> files, std::span<const Weig
                          const Packing& packing = {});
 
 /// Float and packed matrices stay as the file has them. Converted: vectors (to f32), quantized
-/// matrices (repacked as they are), rows stored interleaved (reordered), numbers not aligned to
-/// their size (copied); with packing, every matrix that is not packed. What becomes packed lies in
-/// one piece of memory.
+/// matrices and those in arrays (repacked as they are), rows stored interleaved (reordered),
+/// numbers not aligned to their size (copied); with packing, every matrix that is neither packed
+/// nor in arrays. What becomes packed lies in one piece of memory.
 class Weights {
  public:
   using Progress = std::function<bool(int64_t, int64_t)>;

@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { UnsupportedError } from "../errors.ts";
+import { isArrayType } from "../model/array-types.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
 import { isPackedType, type PlainType, weightBytes, weightElements } from "../model/weight-size.ts";
@@ -131,7 +132,7 @@ function weightTensors(
     const target = asked && weight.shape.length === 1 ? "F32" : asked;
     const path = plan.files[weight.file]?.path ?? "";
     const { dtype } = weight;
-    if (isPackedType(dtype)) {
+    if (isPackedType(dtype) || isArrayType(dtype)) {
       throw new UnsupportedError(`A GGUF of packed weights (${path})`, "Take the model that was packed.");
     }
     const inPairs = (part === "attn.q" || part === "attn.k") && architecture !== "qwen3";

@@ -2,9 +2,10 @@
  * What a piece of work must at least read and compute, by the model's numbers, and how long this machine's limits allow
  * for it. Counted: matrices and the attention; norms, RoPE, softmax, activations and sampling are not.
  */
+import { isArrayType, repackedArrayBytes } from "../model/array-types.ts";
 import { isQuantType, repackedBytes } from "../model/quant-types.ts";
 import { packedBytes, weightElements } from "../model/weight-size.ts";
-import type { KvType, MachineLimits, ModelPlan, SparseRule, WeightPlan } from "../native/binding.ts";
+import type { KvType, MachineLimits, ModelPlan, Packing, SparseRule, WeightPlan } from "../native/binding.ts";
 
 /** A model's numbers per token. */
 export interface ModelCost {
@@ -58,14 +59,11 @@ export function modelCost(
     .filter(([name, { shape }]) => name.startsWith("layers.") && shape.length === 2)
     .map(([, weight]) => weight);
   const head = weights.head ?? weights.embed;
-  const layerBytes = (weight: WeightPlan) => (pack ? packedBytes(weight.shape, pack) : bytes(weight));
-  const bytesOfHead = (weight: WeightPlan) =>
-    pack ? packedBytes(weight.shape, { ...pack, format: "w8" }) : bytes(weight);
   return {
     linearParameters: sum(matrices.map(weightElements)),
-    linearBytes: sum(matrices.map(layerBytes)),
+    linearBytes: sum(matrices.map((weight) => bytes(weight, pack))),
     headParameters: head ? weightElements(head) : 0,
-    headBytes: head ? bytesOfHead(head) : 0,
+    headBytes: head ? bytes(head, pack && { ...pack, format: "w8" }) : 0,
     ...(activations === "int8" && { int8: true }),
     kvBytes: 2 * layers * kvHeads * kvHeadBytes[kvType](headDim),
     attentionFlop: 4 * layers * heads * headDim,
@@ -152,9 +150,12 @@ function attention(
   return { bytes: kvBytes * (keys + pooledKeys / 2), flop: attentionFlop * (keys + pooledKeys / 2) };
 }
 
-function bytes(weight: WeightPlan): number {
-  if (isQuantType(weight.dtype)) return repackedBytes(weight.dtype, weight.shape);
-  return weightElements(weight) * (heldBytes[weight.dtype] ?? 4);
+function bytes(weight: WeightPlan, pack: Packing | undefined): number {
+  const { dtype, shape } = weight;
+  if (isArrayType(dtype)) return repackedArrayBytes({ ...weight, dtype });
+  if (pack) return packedBytes(shape, pack);
+  if (isQuantType(dtype)) return repackedBytes(dtype, shape);
+  return weightElements(weight) * (heldBytes[dtype] ?? 4);
 }
 
 function sum(values: readonly number[]): number {

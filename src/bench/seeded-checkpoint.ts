@@ -157,14 +157,19 @@ function seededTensors(config: SeededConfig): SeededTensor[] {
 }
 
 /** Number `index` of the stream that starts at `start`: 24 hashed bits as [-1, 1). */
-function numberAt(start: number, index: number): number {
+export function numberAt(start: number, index: number): number {
+  return (wordAt(start, index) >>> 8) / 8388608 - 1;
+}
+
+/** All 32 of its bits. */
+export function wordAt(start: number, index: number): number {
   let h = (start + Math.imul(index, 0x9e3779b9)) | 0;
   h ^= h >>> 16;
   h = Math.imul(h, 0x85ebca6b);
   h ^= h >>> 13;
   h = Math.imul(h, 0xc2b2ae35);
   h ^= h >>> 16;
-  return (h >>> 8) / 8388608 - 1;
+  return h >>> 0;
 }
 
 /** The bytes of all tensors in order, a few MiB at a time. A yielded array is overwritten by the next. */
@@ -191,7 +196,8 @@ function* tensorBytes(
   }
 }
 
-function fnv1a(name: string): number {
+/** A tensor's stream starts at the checkpoint's seed xor this of its name. */
+export function fnv1a(name: string): number {
   let h = 0x811c9dc5;
   for (const byte of Buffer.from(name)) h = Math.imul(h ^ byte, 0x01000193);
   return h >>> 0;

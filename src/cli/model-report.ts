@@ -1,4 +1,5 @@
 /** What `inspect` tells of a checkpoint: a plain object whose shape stays, printed or as JSON. */
+import { arrayBecomes, isArrayType } from "../model/array-types.ts";
 import type { OpenedCheckpoint, OpenedModel } from "../model/opened-model.ts";
 import type { PackedModel } from "../model/packed-model.ts";
 import { isQuantType, quantFormats } from "../model/quant-types.ts";
@@ -26,7 +27,7 @@ export interface ModelReport {
   readonly bytes: number;
   /** How the matrices are packed, and what they were made from; null where they are not. */
   readonly packed: PackedModel | null;
-  /** What each quantized type of a GGUF becomes when it is loaded; empty where it has none. */
+  /** What each quantized type becomes when it is loaded; empty where there is none. */
   readonly repacked: Readonly<Record<string, string>>;
   readonly groups: readonly TensorGroup[];
   readonly unknownTensors: readonly string[];
@@ -70,8 +71,19 @@ export function modelReport(opened: OpenedModel): ModelReport {
 
 /** Sorted by the type's name. */
 function repackedTypes(weights: Readonly<Record<string, WeightPlan>>): Record<string, string> {
-  const types = [...new Set(Object.values(weights).map(({ dtype }) => dtype))].filter(isQuantType).sort();
-  return Object.fromEntries(types.map((type) => [type, quantFormats[type].becomes]));
+  const types = new Map<string, Set<string>>();
+  for (const weight of Object.values(weights)) {
+    const becomes = repackedAs(weight);
+    if (becomes) types.set(weight.dtype, (types.get(weight.dtype) ?? new Set()).add(becomes));
+  }
+  const named = [...types].sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(named.map(([type, becomes]) => [type, [...becomes].join(" and ")]));
+}
+
+function repackedAs(weight: WeightPlan): string | undefined {
+  const { dtype } = weight;
+  if (isArrayType(dtype)) return arrayBecomes({ ...weight, dtype });
+  return isQuantType(dtype) ? quantFormats[dtype].becomes : undefined;
 }
 
 /** Weights by what they are part of: embedding, head, attention, mlp, norms. */

@@ -2,6 +2,7 @@
 import { CheckpointError, UnsupportedError } from "../errors.ts";
 import type { PackFormat, Packing, WeightPlan } from "../native/binding.ts";
 import type { ModelConfig } from "./config.ts";
+import type { ArrayFinder } from "./quant-arrays.ts";
 import { shapeText, type TensorInfo, type TensorSet } from "./tensor-file.ts";
 import { packedColumns, packedLine, packedShape, packingOfWeight } from "./weight-size.ts";
 
@@ -20,6 +21,8 @@ export interface Naming {
   readonly interleaved: boolean;
   /** Matrices are packed like this, as U8. */
   readonly packing?: Packing;
+  /** Where a matrix may be in several tensors. */
+  readonly arrays?: ArrayFinder;
   /** Tensors that are read elsewhere or carry nothing. */
   readonly known: RegExp;
 }
@@ -83,6 +86,12 @@ export function mapTensors(config: ModelConfig, set: TensorSet, naming: Naming):
 
   const take = (ours: string, theirs: string, shape: readonly number[], interleavedHeads?: number) => {
     const tensor = set.tensors.get(theirs);
+    const found = tensor || shape.length !== 2 ? undefined : naming.arrays?.(theirs, shape);
+    if (found) {
+      for (const name of found.names) used.add(name);
+      weights[ours] = found.weight;
+      return;
+    }
     const packing = naming.packing && shape.length === 2 ? packingOfWeight(ours, naming.packing) : undefined;
     const types = shape.length === 1 ? vectorTypes : naming.matrixTypes;
     if (!tensor)
@@ -108,7 +117,7 @@ export function mapTensors(config: ModelConfig, set: TensorSet, naming: Naming):
 
   const { outer } = naming;
   const { vocabSize, hiddenSize } = config;
-  const tiedHead = config.tiedHead ?? !set.tensors.has(outer.head);
+  const tiedHead = config.tiedHead ?? !hasMatrix(set, outer.head);
   take("embed", outer.embed, [vocabSize, hiddenSize]);
   if (tiedHead) used.add(outer.head);
   else take("head", outer.head, [vocabSize, hiddenSize]);
@@ -125,6 +134,11 @@ export function mapTensors(config: ModelConfig, set: TensorSet, naming: Naming):
     (name) => !used.has(name) && !naming.known.test(name),
   );
   return { weights, tiedHead, unknownTensors };
+}
+
+/** As one tensor or in arrays. */
+function hasMatrix({ tensors }: TensorSet, name: string): boolean {
+  return tensors.has(name) || tensors.has(name.replace(/weight$/, "qweight"));
 }
 
 /** `[out, in]` of every tensor of a layer. */

@@ -137,9 +137,6 @@ function refuseUnsupported(fields: Fields): void {
   }
   const activation = fields.string("hidden_act") ?? "silu";
   if (activation !== "silu") refuse(`hidden_act ${activation}`, "Only silu does.");
-  if (fields.has("quantization_config")) {
-    refuse("quantization_config", "Take the checkpoint in bfloat16, or a GGUF file with Q8_0, Q4_0 or Q4_1.");
-  }
   if (fields.boolean("use_sliding_window")) refuse("use_sliding_window", "Only full attention runs.");
   if (fields.integer("num_experts", { least: 0, most: 2 ** 20 }, 0) > 0)
     refuse("num_experts", "Take a dense model.");

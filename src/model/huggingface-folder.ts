@@ -3,13 +3,15 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { CheckpointError, UnsupportedError } from "../errors.ts";
 import { withFile } from "./byte-source.ts";
-import { huggingFaceNaming, mapTensors } from "./checkpoint.ts";
+import { huggingFaceNaming, mapTensors, type Naming } from "./checkpoint.ts";
 import { type ModelConfig, nativeConfig } from "./config.ts";
 import type { ModelLocation } from "./find-model.ts";
 import { parseGenerationConfig, parseHuggingFaceConfig } from "./huggingface-config.ts";
 import { Fields, isObject, readJson } from "./json-fields.ts";
 import type { ModelReader, OpenedText } from "./opened-model.ts";
 import { readPackedMetadata } from "./packed-model.ts";
+import { arrayFinder } from "./quant-arrays.ts";
+import { folderQuantization, quantizationFiles } from "./quantization-config.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
@@ -19,10 +21,16 @@ const mostTemplateBytes = 2 ** 20;
 /** @throws CheckpointError, UnsupportedError */
 export function openFolder(location: ModelLocation): ModelReader {
   const folder = location.path;
-  const config = parseHuggingFaceConfig(join(folder, "config.json"), requiredJson(folder, "config.json"));
+  const json = requiredJson(folder, "config.json");
+  const config = parseHuggingFaceConfig(join(folder, "config.json"), json);
   const set = openSafetensors(folder);
   const packed = readPackedMetadata(set.path, set.metadata);
-  const naming = packed ? { ...huggingFaceNaming, packing: packed } : huggingFaceNaming;
+  const naming: Naming = {
+    ...huggingFaceNaming,
+    ...(packed
+      ? { packing: packed }
+      : { arrays: arrayFinder(set, config, folderQuantization(folder, json)) }),
+  };
   const { weights, tiedHead, unknownTensors } = mapTensors(config, set, naming);
   const plan = { config: nativeConfig(config), files: set.files, weights };
   return {
@@ -32,7 +40,8 @@ export function openFolder(location: ModelLocation): ModelReader {
 }
 
 function readText(folder: string, config: ModelConfig, weightFiles: readonly string[]): OpenedText {
-  const sources = new Set([join(folder, "config.json"), ...weightFiles]);
+  const beside = quantizationFiles.map((name) => join(folder, name)).filter((path) => existsSync(path));
+  const sources = new Set([join(folder, "config.json"), ...beside, ...weightFiles]);
   const optionalJson = (name: string) => {
     const path = join(folder, name);
     if (!existsSync(path)) return undefined;

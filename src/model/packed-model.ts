@@ -1,6 +1,7 @@
 /** What a packed folder says about itself in its safetensors header, and which models can be packed. */
 import { CheckpointError, UnsupportedError } from "../errors.ts";
 import type { ModelPlan, PackFormat, Packing } from "../native/binding.ts";
+import { isArrayType } from "./array-types.ts";
 import { packedColumns } from "./weight-size.ts";
 
 export const packFormats: readonly PackFormat[] = ["w8", "w4", "w2"];
@@ -67,7 +68,8 @@ export function readPackedMetadata(
 /** @throws UnsupportedError naming the first matrix that cannot be packed. */
 export function checkPackable({ pack, weights }: Pick<ModelPlan, "pack" | "weights">): void {
   if (!pack) return;
-  for (const [name, { shape }] of Object.entries(weights)) {
+  for (const [name, { shape, dtype }] of Object.entries(weights)) {
+    if (isArrayType(dtype)) continue;
     const columns = shape[1];
     if (columns !== undefined && columns % packedColumns !== 0) {
       throw new UnsupportedError(

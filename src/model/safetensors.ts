@@ -2,7 +2,7 @@
  * The safetensors container: 8 bytes of header length, a JSON header, the tensors' bytes. One file, or shards listed by
  * an index. Only headers are read.
  */
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { type ByteSource, withFile } from "./byte-source.ts";
@@ -27,19 +27,31 @@ export interface SafetensorsSet extends TensorSet {
 
 /** Whether a folder holds safetensors, as one file or in shards. */
 export function hasSafetensors(folder: string): boolean {
-  return ["model.safetensors", "model.safetensors.index.json"].some((name) => existsSync(join(folder, name)));
+  return existsSync(join(folder, indexName)) || onlyFile(folder) !== undefined;
+}
+
+const indexName = "model.safetensors.index.json";
+
+/** `model.safetensors`, or the only one of that ending, as GPTQ's and CPM.cu's tools name theirs. */
+function onlyFile(folder: string): string | undefined {
+  const names = readdirSync(folder).filter((name) => name.endsWith(".safetensors"));
+  const name = names.includes("model.safetensors") ? "model.safetensors" : names[0];
+  return name !== undefined && (names.length === 1 || name === "model.safetensors")
+    ? join(folder, name)
+    : undefined;
 }
 
 /**
- * The tensors of a folder's `model.safetensors`, or of the shards in `model.safetensors.index.json`.
+ * The tensors of a folder's `model.safetensors` (or its only safetensors file), or of the shards in
+ * `model.safetensors.index.json`.
  *
  * @throws CheckpointError naming file, tensor, expected and found: a shard that is missing or cut short, a tensor that
  *   the index promises and the shard lacks, any header that does not describe its file.
  */
 export function openSafetensors(folder: string): SafetensorsSet {
-  const indexPath = join(folder, "model.safetensors.index.json");
+  const indexPath = join(folder, indexName);
   if (!existsSync(indexPath)) {
-    const path = join(folder, "model.safetensors");
+    const path = onlyFile(folder) ?? join(folder, "model.safetensors");
     const { __metadata__: metadata } = withFile(path, readHeader).header;
     return { ...gather(path, [path]), ...(isObject(metadata) && { metadata }) };
   }

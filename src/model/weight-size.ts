@@ -1,5 +1,6 @@
 /** How large a weight is: in numbers, and in bytes of its file. */
-import type { Packing, WeightPlan } from "../native/binding.ts";
+import type { ArrayType, Packing, WeightPlan } from "../native/binding.ts";
+import { arrayBytes, isArrayType } from "./array-types.ts";
 import { isQuantType, quantFormats } from "./quant-types.ts";
 
 /** Types of packed matrices, with what they are packed as. */
@@ -8,7 +9,7 @@ const packedTypes = { W8: "w8", W4: "w4", W2: "w2" } as const;
 type PackedType = keyof typeof packedTypes;
 
 /** Types whose numbers lie row by row. */
-export type PlainType = Exclude<WeightPlan["dtype"], PackedType>;
+export type PlainType = Exclude<WeightPlan["dtype"], PackedType | ArrayType>;
 
 /** Bytes of a number. */
 const numberBytes = { F32: 4, F16: 2, BF16: 2 } as const;
@@ -17,8 +18,10 @@ export function weightElements({ shape }: Pick<WeightPlan, "shape">): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
-export function weightBytes({ dtype, shape, group = 128 }: Omit<WeightPlan, "file" | "offset">): number {
+export function weightBytes(weight: Omit<WeightPlan, "file" | "offset">): number {
+  const { dtype, shape, group = 128 } = weight;
   if (isPackedType(dtype)) return packedBytes(shape, { format: packedTypes[dtype], group });
+  if (isArrayType(dtype)) return arrayBytes({ ...weight, dtype });
   if (!isQuantType(dtype)) return weightElements({ shape }) * numberBytes[dtype];
   const { elements, bytes } = quantFormats[dtype];
   return (weightElements({ shape }) / elements) * bytes;

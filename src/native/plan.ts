@@ -13,13 +13,37 @@ export type QuantType =
   | "TQ1_0"
   | "TQ2_0";
 
-/** A tensor in a model file: where its bytes are and what they are. */
-export interface WeightPlan {
+/** Matrices in tensors for integers, scales and zero points: of GPTQ, AWQ and CPM.cu's Marlin (kernels/quant_arrays.h). */
+export type ArrayType = "GPTQ4" | "GPTQ8" | "AWQ4" | "MARLIN4";
+
+/** Where a tensor begins. */
+export interface TensorPlace {
   /** Index into `ModelPlan.files`. */
   readonly file: number;
   /** Bytes from the start of the file. */
   readonly offset: number;
-  readonly dtype: "F32" | "F16" | "BF16" | QuantType | Uppercase<PackFormat>;
+}
+
+/** What an {@link ArrayType} has beside its integers. */
+export interface ArrayParts {
+  /** Of the tensors: more than the matrix has where several lie in one. */
+  readonly rows: number;
+  /** Where the matrix begins there, a multiple of 16. */
+  readonly firstRow: number;
+  /** Columns that share a scale: a multiple of 32, or as many as there are. */
+  readonly group: number;
+  readonly scales: TensorPlace;
+  /** `added` to each as it is stored. Absent: all are 2^(bits - 1). */
+  readonly zeroPoints?: TensorPlace & { readonly added: 0 | 1 };
+  /** Every zero point is 2^(bits - 1), or loading ends with a CheckpointError. */
+  readonly symmetric: boolean;
+}
+
+/** A tensor in a model file: where its bytes are and what they are. */
+export interface WeightPlan extends TensorPlace {
+  readonly dtype: "F32" | "F16" | "BF16" | QuantType | ArrayType | Uppercase<PackFormat>;
+  /** Of an {@link ArrayType}, whose integers are at `offset`. */
+  readonly arrays?: ArrayParts;
   /** Columns that share a scale; of W8, W4 and W2, which are packed (kernels/packed.h) and used as they lie. */
   readonly group?: Packing["group"];
   /** `[out, in]` for matrices, `[length]` for vectors. */
@@ -110,7 +134,7 @@ export interface ModelPlan {
   readonly isa: string;
   /**
    * What matrices are rounded to at load that are not packed in the files; absent: they stay as the files have them, and
-   * those of a {@link QuantType} are packed as they are, nothing rounded.
+   * those of a {@link QuantType} are packed as they are, nothing rounded. Those of an {@link ArrayType} always are.
    */
   readonly pack?: Packing;
   /** What packed weights are multiplied with; "int8" is in groups of 32 (kernels/quantize_rows.h). Absent: "f32". */

@@ -1,6 +1,7 @@
 /**
  * The committed goldens of the forward pass: cases and their logits, dense in grid.json and grid.safetensors, with
- * sparse attention in sparse.json and sparse.safetensors, Qwen3's in qwen3.json and qwen3.safetensors.
+ * sparse attention in sparse.json and sparse.safetensors, Qwen3's in qwen3.json and qwen3.safetensors. Weights in arrays
+ * have theirs in arrays.ts.
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -28,7 +29,9 @@ export const sparseCases: readonly GridCase[] = JSON.parse(readFileSync(at("spar
 export const qwen3Cases: readonly GridCase[] = JSON.parse(readFileSync(at("qwen3.json"), "utf8"));
 
 /** case name -> float32 logits `[rows, vocabulary]`, computed in float64. */
-export function goldenLogits(name: "grid" | "sparse" | "qwen3"): ReadonlyMap<string, Float32Array> {
+export function goldenLogits(
+  name: "grid" | "sparse" | "qwen3" | "arrays",
+): ReadonlyMap<string, Float32Array> {
   const file = readFileSync(at(`${name}.safetensors`));
   const headerBytes = Number(file.readBigUInt64LE(0));
   const header = JSON.parse(file.toString("utf8", 8, 8 + headerBytes)) as Record<

@@ -269,7 +269,6 @@ test.each<[object, string]>([
   [{ attention_bias: true }, "attention_bias"],
   [{ mlp_bias: true }, "mlp_bias"],
   [{ hidden_act: "gelu" }, "gelu"],
-  [{ quantization_config: { bits: 4 } }, "quantization_config"],
   [{ num_experts: 8 }, "num_experts"],
   [{ use_sliding_window: true }, "use_sliding_window"],
 ])("a model with %o is refused as unsupported", (change, named) => {
