@@ -1,7 +1,11 @@
-/** The vocabulary inside a GGUF file as a `tokenizer.json`, for byte-level BPE (`tokenizer.ggml.model` gpt2). */
+/**
+ * The vocabulary inside a GGUF file as a `tokenizer.json`: byte-level BPE (`tokenizer.ggml.model` gpt2), or SentencePiece
+ * (llama).
+ */
 import { UnsupportedError } from "../errors.ts";
 import { controlToken } from "./gguf-config.ts";
 import type { GgufValue } from "./gguf-cursor.ts";
+import { sentencePieceJson } from "./gguf-sentencepiece.ts";
 import { Fields } from "./json-fields.ts";
 import { byteLevel, gpt2Words, isolate } from "./pre-tokenizer.ts";
 
@@ -31,10 +35,15 @@ export function ggufTokenizer(
 ): { readonly json: object; readonly addBos: boolean | undefined } {
   const fields = new Fields(file, Object.fromEntries(metadata));
   const model = fields.string("tokenizer.ggml.model") ?? "none";
+  const addBos = fields.boolean("tokenizer.ggml.add_bos_token");
+  if (model === "llama") {
+    const tokens = strings(fields, "tokenizer.ggml.tokens");
+    return { json: sentencePieceJson(fields, tokens), addBos: addBos ?? true };
+  }
   if (model !== "gpt2") {
     throw new UnsupportedError(
-      `The ${model === "llama" ? "SentencePiece vocabulary" : `vocabulary "${model}"`} of ${file}`,
-      "GGUF files with a gpt2 vocabulary run; take the model's Hugging Face folder with its tokenizer.json.",
+      `The vocabulary "${model}" of ${file}`,
+      "GGUF files with a gpt2 or llama vocabulary run; take the model's Hugging Face folder with its tokenizer.json.",
     );
   }
   const pre = fields.string("tokenizer.ggml.pre") ?? "default";
@@ -59,7 +68,7 @@ export function ggufTokenizer(
         merges: strings(fields, "tokenizer.ggml.merges"),
       },
     },
-    addBos: fields.boolean("tokenizer.ggml.add_bos_token") ?? (llama3 || undefined),
+    addBos: addBos ?? (llama3 || undefined),
   };
 }
 

@@ -14,7 +14,7 @@ export type Texts = Readonly<Record<string, string>>;
 /**
  * The texts of a GGUF, so that a folder with them and the same weights answers as the file does.
  *
- * @throws CheckpointError; UnsupportedError for vocabularies other than byte-level BPE
+ * @throws CheckpointError; UnsupportedError for vocabularies other than byte-level BPE and SentencePiece
  */
 export function ggufTexts(checkpoint: OpenedCheckpoint): Texts {
   const { path } = checkpoint;

@@ -236,7 +236,7 @@ test.each<[string, Change, readonly GgufTensor[], string]>([
     "Q2_K of blk.0.ffn_down",
   ],
   ["an unknown pre-tokenizer", { "tokenizer.ggml.pre": string("tekken") }, [], '"tekken"'],
-  ["a SentencePiece vocabulary", { "tokenizer.ggml.model": string("llama") }, [], "SentencePiece"],
+  ["a WordPiece vocabulary", { "tokenizer.ggml.model": string("bert") }, [], 'vocabulary "bert"'],
   ["no vocabulary", { "tokenizer.ggml.model": undefined }, [], 'vocabulary "none"'],
 ])("a file with %s is unsupported, and says what", (_, change, tensorChange, named) => {
   expectError(() => open("llama", change, tensorChange), "UNSUPPORTED", named, file);
@@ -289,6 +289,20 @@ test("a tensor in another shape, and a norm in a quantized type, are refused by 
     "shape [16, 32]",
     "[32, 32]",
   );
+});
+
+test("a file with a SentencePiece vocabulary opens with its tokenizer", () => {
+  const pieces = ["<unk>", "<s>", "</s>", "▁", "a", "b", "▁a", "ab", "▁ab", "c"];
+  const { tokenizer } = open("llama", {
+    "tokenizer.ggml.model": string("llama"),
+    "tokenizer.ggml.tokens": strings(pieces),
+    "tokenizer.ggml.token_type": array(5, [2, 3, 3, 1, 1, 1, 1, 1, 1, 1].map(uint32)),
+    "tokenizer.ggml.scores": array(6, [0, 0, 0, -5, -6, -7, -1, -2, -3, -8].map(float32)),
+    "tokenizer.ggml.bos_token_id": uint32(1),
+  });
+  const tokens = tokenizer.encode("ab c", { bos: true });
+  expect([...tokens].map((id) => tokenizer.idToToken(id))).toEqual(["<s>", "▁ab", "▁", "c"]);
+  expect(tokenizer.decode(tokens)).toBe("ab c");
 });
 
 const sentencePiece = sharedPath("data/tokenizers/ggml-vocab-llama-spm.gguf");

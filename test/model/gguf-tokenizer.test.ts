@@ -47,7 +47,6 @@ test.each(["default", "gpt-2", "llama-bpe", "qwen2", "smollm"])("pre-tokenizer %
 });
 
 test.each<[Record<string, GgufValue | undefined>, string]>([
-  [{ "tokenizer.ggml.model": "llama" }, "The SentencePiece vocabulary of model.gguf"],
   [{ "tokenizer.ggml.model": "bert" }, 'The vocabulary "bert" of model.gguf'],
   [{ "tokenizer.ggml.model": undefined }, 'The vocabulary "none" of model.gguf'],
   [{ "tokenizer.ggml.pre": "tekken" }, 'The pre-tokenizer "tekken" of model.gguf'],

@@ -12,6 +12,7 @@ import { madeTexts } from "./made-text.ts";
 
 const miniCpm4 = sharedPath("data/tokenizers/MiniCPM4.tokenizer.json");
 const nano = join(root, "models/nano/tokenizer.json");
+const llamaSpm = sharedPath("data/tokenizers/ggml-vocab-llama-spm.gguf");
 const smolLm2 = join(root, "models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf");
 
 const read = (path: string) => JSON.parse(readFileSync(path, "utf8"));
@@ -73,5 +74,21 @@ testNeeding([smolLm2], "models/smollm2/fetch")(
     };
     expect(await differences(json, tokenizer, madeTexts(6, 1500), false)).toEqual([]);
     expect(await differences(json, new Tokenizer("json", json), madeTexts(7, 500), false)).toEqual([]);
+  },
+);
+
+testNeeding([llamaSpm])(
+  "Llama's SentencePiece vocabulary, out of a GGUF file, encodes 3,000 texts as Rust does",
+  async () => {
+    const { metadata } = withFile(llamaSpm, readGguf);
+    const { json } = ggufTokenizer(llamaSpm, metadata);
+    const tokenizer = new Tokenizer(llamaSpm, json);
+    expect(await differences(json, tokenizer, madeTexts(8, 2500), false)).toEqual([]);
+    expect(await differences(json, tokenizer, madeTexts(9, 500), true)).toEqual([]);
+    const rust = Rust.fromString(JSON.stringify(json));
+    for (const text of madeTexts(10, 300)) {
+      const tokens = [...tokenizer.encode(text)];
+      expect(tokenizer.decode(tokens)).toBe(await rust.decode(tokens, true));
+    }
   },
 );

@@ -177,11 +177,33 @@ test("YaRN with a magnitude of the file's own becomes lists with that magnitude"
   expect(tokenizer.prefix).toEqual([3]);
 });
 
-test("a SentencePiece vocabulary is refused before anything is written", async () => {
-  const source = zeros("spm", { "tokenizer.ggml.model": string("llama") });
+test("an unknown vocabulary is refused before anything is written", async () => {
+  const source = zeros("wordpiece", { "tokenizer.ggml.model": string("bert") });
   const refused = quantize(source, `${source}-packed`, packing);
-  await expect(refused).rejects.toMatchObject({ code: "UNSUPPORTED", message: /SentencePiece/ });
-  expect(readdirSync(folder).filter((name) => name.startsWith("spm"))).toEqual(["spm.gguf"]);
+  await expect(refused).rejects.toMatchObject({ code: "UNSUPPORTED", message: /vocabulary "bert"/ });
+  expect(readdirSync(folder).filter((name) => name.startsWith("wordpiece"))).toEqual(["wordpiece.gguf"]);
+});
+
+test("a SentencePiece vocabulary encodes as before", async () => {
+  const pieces = ["<unk>", "<s>", "</s>", "▁", "a", "b", "▁a", "<0x0A>"];
+  const padding = Array.from({ length: 292 }, (_, i) => `[PAD${i}]`);
+  const source = zeros("spm", {
+    "tokenizer.ggml.model": string("llama"),
+    "tokenizer.ggml.tokens": strings([...pieces, ...padding]),
+    "tokenizer.ggml.token_type": array(5, [2, 3, 3, 1, 1, 1, 1, 6, ...padding.map(() => 5)].map(uint32)),
+    "tokenizer.ggml.scores": array(
+      6,
+      [...pieces, ...padding].map((_, id) => float32(-id)),
+    ),
+    "tokenizer.ggml.bos_token_id": uint32(1),
+    "tokenizer.ggml.eos_token_id": uint32(2),
+  });
+  await quantize(source, `${source}-packed`, packing);
+  const [before, after] = [source, `${source}-packed`].map((path) => openModel(path).tokenizer);
+  const tokens = before?.encode("a ba\n", { bos: true });
+  expect([...(tokens ?? [])]).toEqual([1, 6, 3, 5, 4, 7]);
+  expect(after?.encode("a ba\n", { bos: true })).toEqual(tokens);
+  expect(after?.decode(tokens ?? [])).toBe("a ba\n");
 });
 
 const smollm2 = join(root, "models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf");
