@@ -24,4 +24,8 @@ void repack_arrays(const RepackArrays& op, Workers& workers) {
   each_tile<RepackArrays, repack_arrays_tile>(op, workers);
 }
 
+void pack_ternary(const PackTernary& op, Workers& workers) {
+  each_tile<PackTernary, pack_ternary_tile>(op, workers);
+}
+
 }  // namespace minicpm

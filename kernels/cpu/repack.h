@@ -5,10 +5,12 @@
 #include "kernels/cpu/workers.h"
 #include "kernels/quant_arrays.h"
 #include "kernels/repack.h"
+#include "kernels/ternary.h"
 
 namespace minicpm {
 
 void repack(const Repack& op, Workers& workers);
 void repack_arrays(const RepackArrays& op, Workers& workers);
+void pack_ternary(const PackTernary& op, Workers& workers);
 
 }  // namespace minicpm

@@ -23,6 +23,7 @@
 #include "kernels/score_blocks.h"
 #include "kernels/select_blocks.h"
 #include "kernels/silu_mul.h"
+#include "kernels/ternary.h"
 
 namespace minicpm::reference {
 
@@ -34,6 +35,7 @@ void quantize_rows(const QuantizeRows& op);
 void pack(const Pack& op);
 void repack(const Repack& op);
 void repack_arrays(const RepackArrays& op);
+void pack_ternary(const PackTernary& op);
 void rope(const Rope& op);
 void kv_append(const KvAppend& op);
 void pool_keys(const PoolKeys& op);

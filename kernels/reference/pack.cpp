@@ -16,6 +16,10 @@ void repack(const Repack& op) {
   for (int64_t tile = 0; tile < packed_tiles(op.y.rows); tile++) repack_tile(op, tile);
 }
 
+void pack_ternary(const PackTernary& op) {
+  for (int64_t tile = 0; tile < packed_tiles(op.y.rows); tile++) pack_ternary_tile(op, tile);
+}
+
 void repack_arrays(const RepackArrays& op) {
   for (int64_t tile = 0; tile < packed_tiles(op.y.rows); tile++) repack_arrays_tile(op, tile);
 }

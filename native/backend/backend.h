@@ -21,6 +21,7 @@
 #include "kernels/score_blocks.h"
 #include "kernels/select_blocks.h"
 #include "kernels/silu_mul.h"
+#include "kernels/ternary.h"
 #include "native/backend/buffer.h"
 
 namespace minicpm {
@@ -44,6 +45,7 @@ class Backend {
   virtual void run(const Pack&) = 0;
   virtual void run(const Repack&) = 0;
   virtual void run(const RepackArrays&) = 0;
+  virtual void run(const PackTernary&) = 0;
   virtual void run(const Rope&) = 0;
   virtual void run(const KvAppend&) = 0;
   virtual void run(const PoolKeys&) = 0;

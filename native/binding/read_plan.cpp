@@ -86,9 +86,9 @@ StoredType read_stored_type(const Napi::Object& from) {
   throw_type_error(from.Env(), "dtype", names);
 }
 
-int read_group(const Napi::Object& from) {
-  const int group = integer(from, "group", 32, 128);
-  if (group % 32 != 0 || group == 96) throw_type_error(from.Env(), "group", "32, 64 or 128");
+int read_group(const Napi::Object& from, const char* name = "group") {
+  const int group = integer(from, name, 32, 128);
+  if (group % 32 != 0 || group == 96) throw_type_error(from.Env(), name, "32, 64 or 128");
   return group;
 }
 
@@ -144,7 +144,14 @@ WeightSource read_weight(const std::string& name, const Napi::Object& from, size
     source.arrays =
         read_array_parts(object(from.Get("arrays"), "arrays"), source, static_cast<int64_t>(files));
   }
-  const bool whole = is_packed(source.type) || is_in_arrays(source.type);
+  if (from.Has("ternary") && !from.Get("ternary").IsUndefined()) {
+    source.ternary_group = read_group(from, "ternary");
+    if (is_quantized(source.type) || is_in_arrays(source.type) || is_packed(source.type)) {
+      throw_type_error(from.Env(), name + " dtype", "F32, F16 or BF16 where it is ternary");
+    }
+  }
+  const bool whole =
+      is_packed(source.type) || is_in_arrays(source.type) || source.ternary_group > 0;
   if (whole && (source.is_vector() || source.interleaved_heads > 0)) {
     throw_type_error(from.Env(), name, "a matrix in our order of rows where it is packed");
   }

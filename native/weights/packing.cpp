@@ -1,6 +1,7 @@
 #include "native/weights/packing.h"
 
 #include <algorithm>
+#include <atomic>
 #include <vector>
 
 #include "kernels/packed.h"
@@ -85,6 +86,17 @@ void repack_weight(const os::MappedFile& file, const WeightSource& source, const
                 static_cast<size_t>(count) * row_bytes);
     packed(count);
   }
+}
+
+bool pack_ternary_weight(const os::MappedFile& file, const WeightSource& source, const Tensor& to,
+                         Backend& backend) {
+  if (!packs_as_stored(source)) return false;
+  std::atomic<bool> exact = true;
+  const Tensor x{const_cast<std::byte*>(file.data()) + source.offset, stored_dtype(source.type),
+                 source.rows, source.columns};
+  backend.run(PackTernary{.y = to, .x = x, .exact = &exact});
+  if (exact) file.forget(source.offset, stored_bytes(source));
+  return exact;
 }
 
 Buffer pack_rows(const WeightFile& file, const WeightSource& source, const Packing& packing,

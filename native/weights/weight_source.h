@@ -67,6 +67,9 @@ struct WeightSource {
   int interleaved_heads = 0;
   int group = 0;           // columns that share a scale, where it is packed: 32, 64 or 128
   ArrayParts arrays = {};  // where it is in arrays
+  /// Float numbers that look ternary, with a scale for so many columns: 32, 64 or 128; 0: they do
+  /// not.
+  int ternary_group = 0;
 
   bool is_vector() const { return rows == 1; }
 };

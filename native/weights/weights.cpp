@@ -86,27 +86,39 @@ Weights::Weights(std::span<const WeightFile> files, std::span<const WeightSource
     if (becomes_packed(source, packing)) {
       const Tensor to = packing.packed(source, next);
       expect_packed("load", source.name.c_str(), to);
+      next += to.bytes();
       const size_t row_bytes = stored_row_bytes(source.type, source.columns);
       const auto done_rows = [&](int64_t rows) { advance(static_cast<size_t>(rows) * row_bytes); };
-      if (is_in_arrays(source.type)) {
-        repack_array_weight(files_, files, source, to, *backend);
-        done_rows(source.rows);
-      } else if (packing.packs(source)) {
-        pack_weight(*files_[file], source, {0, source.rows}, to, *backend, done_rows);
-      } else {
-        repack_weight(*files_[file], source, to, *backend, done_rows);
+      if (fill(to, source, files, packing, *backend, done_rows)) {
+        tensors_[source.name] = to;
+        continue;
       }
-      tensors_[source.name] = to;
-      next += to.bytes();
-    } else {
-      tensors_[source.name] = load(source);
-      if (used_as_mapped(source)) stays[file] = true;
-      advance(stored_bytes(source));
     }
+    tensors_[source.name] = load(source);
+    if (used_as_mapped(source)) stays[file] = true;
+    advance(stored_bytes(source));
   }
   for (size_t i = 0; i < files_.size(); ++i) {
     if (!stays[i]) files_[i].reset();
   }
+}
+
+bool Weights::fill(const Tensor& to, const WeightSource& source, std::span<const WeightFile> files,
+                   const Packing& packing, Backend& backend,
+                   const std::function<void(int64_t)>& packed) const {
+  const os::MappedFile& file = *files_[static_cast<size_t>(source.file)];
+  if (packing.packs(source)) {
+    pack_weight(file, source, {0, source.rows}, to, backend, packed);
+  } else if (is_quantized(source.type)) {
+    repack_weight(file, source, to, backend, packed);
+  } else if (is_in_arrays(source.type)) {
+    repack_array_weight(files_, files, source, to, backend);
+    packed(source.rows);
+  } else {
+    if (!pack_ternary_weight(file, source, to, backend)) return false;
+    packed(source.rows);
+  }
+  return true;
 }
 
 Tensor Weights::load(const WeightSource& source) {

@@ -28,9 +28,9 @@ WeightBytes plan_weights(std::span<const WeightFile> files, std::span<const Weig
                          const Packing& packing = {});
 
 /// Float and packed matrices stay as the file has them. Converted: vectors (to f32), quantized
-/// matrices and those in arrays (repacked as they are), rows stored interleaved (reordered),
-/// numbers not aligned to their size (copied); with packing, every matrix that is neither packed
-/// nor in arrays. What becomes packed lies in one piece of memory.
+/// matrices, those in arrays and ternary ones (repacked as they are), rows stored interleaved
+/// (reordered), numbers not aligned to their size (copied); with packing, every float matrix that
+/// is not ternary. What becomes packed lies in one piece of memory.
 class Weights {
  public:
   using Progress = std::function<bool(int64_t, int64_t)>;
@@ -47,6 +47,11 @@ class Weights {
   bool has(const std::string& name) const { return tensors_.contains(name); }
 
  private:
+  /// Packs `source` into `to`, calling `packed(rows)` on the way; false where it only looked
+  /// ternary.
+  bool fill(const Tensor& to, const WeightSource& source, std::span<const WeightFile> files,
+            const Packing& packing, Backend& backend,
+            const std::function<void(int64_t)>& packed) const;
   Tensor load(const WeightSource& source);
 
   std::vector<std::unique_ptr<os::MappedFile>> files_;  // null once nothing uses it any more

@@ -151,8 +151,9 @@ function attention(
 }
 
 function bytes(weight: WeightPlan, pack: Packing | undefined): number {
-  const { dtype, shape } = weight;
+  const { dtype, shape, ternary } = weight;
   if (isArrayType(dtype)) return repackedArrayBytes({ ...weight, dtype });
+  if (ternary) return packedBytes(shape, { format: "w2", group: ternary });
   if (pack) return packedBytes(shape, pack);
   if (isQuantType(dtype)) return repackedBytes(dtype, shape);
   return weightElements(weight) * (heldBytes[dtype] ?? 4);

@@ -1,17 +1,16 @@
 /** What is asked of packed weights, checked against the model, as the native side takes it. */
 import { OptionError, UnsupportedError } from "../errors.ts";
-import { isArrayType } from "../model/array-types.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
 import { packFormats, packGroups } from "../model/packed-model.ts";
-import { isQuantType } from "../model/quant-types.ts";
+import { isRepacked } from "../model/weight-size.ts";
 import type { ModelPlan, PackFormat, Packing } from "../native/binding.ts";
 import { oneOf } from "./option-checks.ts";
 
 export interface PackOptions {
   /**
    * Rounds the weights to 8, 4 or 2 bits (ternary) while they are loaded; head and embedding get 8. Every matrix needs a
-   * multiple of 32 columns. Those of GPTQ, AWQ and Marlin run as they are whatever is asked. Default: weights stay as
-   * the files have them; a packed folder's are packed already, and a GGUF's quantized ones run as they are.
+   * multiple of 32 columns. Those of GPTQ, AWQ and Marlin and ternary ones run as they are whatever is asked. Default:
+   * weights stay as the files have them; a packed folder's are packed already, and a GGUF's quantized ones run as they are.
    */
   readonly pack?: PackFormat | undefined;
   /** Weights of a row that share a scale when packed. Default 128. */
@@ -45,7 +44,7 @@ export function packingOf(
   if (packed) refuseAgain(packed, { pack, packGroup });
   checkPackOptions(options);
   const packing = packed ?? (pack && { format: pack, group: packGroup ?? 128 });
-  const quantized = Object.values(plan.weights).some(({ dtype }) => isQuantType(dtype) || isArrayType(dtype));
+  const quantized = Object.values(plan.weights).some(isRepacked);
   const inputs = activations ?? (packing || quantized ? "int8" : "f32");
   if (packing) return { pack: packing, activations: inputs };
   if (inputs === "f32" || quantized) return { activations: inputs };

@@ -74,15 +74,17 @@ function repackedTypes(weights: Readonly<Record<string, WeightPlan>>): Record<st
   const types = new Map<string, Set<string>>();
   for (const weight of Object.values(weights)) {
     const becomes = repackedAs(weight);
-    if (becomes) types.set(weight.dtype, (types.get(weight.dtype) ?? new Set()).add(becomes));
+    const type = weight.ternary ? `${weight.dtype}, ternary` : weight.dtype;
+    if (becomes) types.set(type, (types.get(type) ?? new Set()).add(becomes));
   }
   const named = [...types].sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(named.map(([type, becomes]) => [type, [...becomes].join(" and ")]));
 }
 
 function repackedAs(weight: WeightPlan): string | undefined {
-  const { dtype } = weight;
+  const { dtype, ternary } = weight;
   if (isArrayType(dtype)) return arrayBecomes({ ...weight, dtype });
+  if (ternary) return `w2 (ternary), scales of ${ternary}`;
   return isQuantType(dtype) ? quantFormats[dtype].becomes : undefined;
 }
 

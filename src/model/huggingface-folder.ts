@@ -13,6 +13,7 @@ import { readPackedMetadata } from "./packed-model.ts";
 import { arrayFinder } from "./quant-arrays.ts";
 import { folderQuantization, quantizationFiles } from "./quantization-config.ts";
 import { openSafetensors } from "./safetensors.ts";
+import { withTernary } from "./ternary.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 /** More than any chat template has, bytes. */
@@ -31,7 +32,8 @@ export function openFolder(location: ModelLocation): ModelReader {
       ? { packing: packed }
       : { arrays: arrayFinder(set, config, folderQuantization(folder, json)) }),
   };
-  const { weights, tiedHead, unknownTensors } = mapTensors(config, set, naming);
+  const { weights: mapped, tiedHead, unknownTensors } = mapTensors(config, set, naming);
+  const weights = withTernary({ files: set.files, weights: mapped });
   const plan = { config: nativeConfig(config), files: set.files, weights };
   return {
     checkpoint: { ...location, config, plan, ...(packed && { packed }), tiedHead, unknownTensors },

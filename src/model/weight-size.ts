@@ -27,6 +27,11 @@ export function weightBytes(weight: Omit<WeightPlan, "file" | "offset">): number
   return (weightElements({ shape }) / elements) * bytes;
 }
 
+/** Packed when it is loaded, with the numbers that its file has. */
+export function isRepacked({ dtype, ternary }: WeightPlan): boolean {
+  return isQuantType(dtype) || isArrayType(dtype) || ternary !== undefined;
+}
+
 export function isPackedType(dtype: WeightPlan["dtype"]): dtype is PackedType {
   return dtype in packedTypes;
 }

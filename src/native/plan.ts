@@ -44,6 +44,11 @@ export interface WeightPlan extends TensorPlace {
   readonly dtype: "F32" | "F16" | "BF16" | QuantType | ArrayType | Uppercase<PackFormat>;
   /** Of an {@link ArrayType}, whose integers are at `offset`. */
   readonly arrays?: ArrayParts;
+  /**
+   * Its float numbers look ternary: so many columns of a row share a scale. Packed as w2 where all are, nothing rounded;
+   * otherwise it stays as it is.
+   */
+  readonly ternary?: Packing["group"];
   /** Columns that share a scale; of W8, W4 and W2, which are packed (kernels/packed.h) and used as they lie. */
   readonly group?: Packing["group"];
   /** `[out, in]` for matrices, `[length]` for vectors. */
@@ -134,7 +139,8 @@ export interface ModelPlan {
   readonly isa: string;
   /**
    * What matrices are rounded to at load that are not packed in the files; absent: they stay as the files have them, and
-   * those of a {@link QuantType} are packed as they are, nothing rounded. Those of an {@link ArrayType} always are.
+   * those of a {@link QuantType} are packed as they are, nothing rounded. Those of an {@link ArrayType} and ternary ones
+   * always are.
    */
   readonly pack?: Packing;
   /** What packed weights are multiplied with; "int8" is in groups of 32 (kernels/quantize_rows.h). Absent: "f32". */

@@ -1,5 +1,12 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { type ArrayCase, arrayCases, writeArrayCheckpoint } from "../golden/arrays.ts";
+import { smallTokenizer } from "../model/small-tokenizer.ts";
+import { scratchFolder } from "../scratch-folder.ts";
 import { minicpm, nano, testNative } from "./cli-process.ts";
+
+const folder = scratchFolder();
 
 test("inspect shows numbers, tensors by group, sparse_config and chat template", async () => {
   const { code, out } = await minicpm(["inspect", nano]);
@@ -44,6 +51,17 @@ test("--json has a stable shape whose groups add up", async () => {
   expect(report.sparseConfig.block_size).toBe(64);
   expect(report.sparse).toMatch(/^InfLLM v2 v4.1, exact normalizer: 12 blocks of 64 keys/);
   expect(report.config.maxContext).toBe(4096);
+});
+
+test("inspect says what quantized matrices were and what they become", async () => {
+  const path = join(folder, "gptq");
+  const golden = arrayCases.find(({ name }) => name === "gptq-4-asym-g32") as ArrayCase;
+  writeArrayCheckpoint(path, golden);
+  writeFileSync(join(path, "tokenizer.json"), JSON.stringify(smallTokenizer));
+  const { code, out } = await minicpm(["inspect", path]);
+  expect(code).toBe(0);
+  expect(out).toMatch(/GPTQ4 +loaded as w4, scales and zero points of 32, the file's own/);
+  expect(out).toMatch(/attention +4 +GPTQ4 +49/);
 });
 
 testNative("memory grows with the context, by what the KV takes", async () => {

@@ -239,6 +239,74 @@ TEST("a quantized matrix whose rows are no whole blocks, or end beyond the file,
                                       [](int64_t, int64_t) { return false; }, {}, backend.get()));
 }
 
+TEST(
+    "a ternary matrix becomes w2 whatever packing is asked for, and one that is not stays mapped") {
+  std::vector<uint16_t> numbers(18 * 64);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const uint16_t kTernary[] = {0x3d00, 0, 0xbd00};
+    numbers[i] = kTernary[i * 7 % 3];
+  }
+  const auto load_with = [&](uint16_t last, const Packing& packing, const auto& use) {
+    numbers.back() = last;
+    std::vector<std::byte> content(64);
+    append(content, numbers.data(), numbers.size() * 2);
+    const TemporaryFile file(content);
+    const WeightFile files[] = {{file.path(), content.size()}};
+    const WeightSource source{.name = "w",
+                              .offset = 64,
+                              .type = StoredType::bf16,
+                              .rows = 18,
+                              .columns = 64,
+                              .ternary_group = 64};
+    const auto backend = make_cpu_backend(2, "");
+    const Weights weights(files, std::span(&source, 1), nullptr, packing, backend.get());
+    CHECK(plan_weights(files, std::span(&source, 1), packing).converted ==
+          static_cast<int64_t>(packed_bytes(DType::w2, 18, 64, 64)));
+    use(weights.at("w"));
+  };
+  for (const Packing& packing : {Packing{}, Packing{DType::w8, 32}}) {
+    load_with(0xbd00, packing, [&](const Tensor& w) {
+      CHECK(w.dtype == DType::w2 && w.group == 64 && os::mapped_bytes() == 0);
+      for (int i = 0; i < 64; ++i) {
+        CHECK(PackedRow(w, 17).weight(i) == bf16_to_f32(numbers[static_cast<size_t>(17 * 64 + i)]));
+      }
+    });
+    load_with(0xbd01, packing, [&](const Tensor& w) {
+      CHECK(w.dtype == DType::bf16 && w.rows == 18 && os::mapped_bytes() > 0);
+      CHECK(w.as<uint16_t>()[17 * 64 + 63] == 0xbd01);
+    });
+  }
+}
+
+TEST("a matrix in arrays that are not inside their files is refused, naming the array") {
+  std::vector<std::byte> integers(16 * 64 / 2), scales(2 * 16 * 2), zeros(2 * 16 / 2);
+  const TemporaryFile first(integers), second(scales), third(zeros);
+  const WeightFile files[] = {{first.path(), integers.size()},
+                              {second.path(), scales.size()},
+                              {third.path(), zeros.size()}};
+  WeightSource source{.name = "w", .type = StoredType::gptq4, .rows = 16, .columns = 64};
+  source.arrays = {.rows = 16, .group = 32, .scales = {1, 0}, .zeros = TensorPlace{2, 0}};
+  const auto backend = make_cpu_backend(1, "");
+  const auto refused = [&](const WeightSource& wrong) {
+    const auto error =
+        error_of([&] { Weights(files, std::span(&wrong, 1), nullptr, {}, backend.get()); });
+    return error ? error->fields.at(1) : std::string("nothing");
+  };
+  CHECK(refused(source) == "nothing");
+  WeightSource wrong = source;
+  wrong.rows = wrong.arrays.rows = 32;
+  CHECK(refused(wrong) == "w");
+  wrong = source;
+  wrong.arrays.scales.offset = 2;
+  CHECK(refused(wrong) == "w, scales");
+  wrong = source;
+  wrong.arrays.zeros->offset = 1;
+  CHECK(refused(wrong) == "w, zero points");
+  wrong = source;
+  wrong.arrays.rows = 32;
+  CHECK(refused(wrong) == "w, integers");
+}
+
 TEST("a matrix that is packed in its file is used where it lies, and nothing is packed again") {
   Random random(3);
   Array x(20, 96);
