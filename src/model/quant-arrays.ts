@@ -20,12 +20,14 @@ export type ArrayFinder = (name: string, shape: readonly number[]) => FoundArray
 
 /**
  * @param quantization what the checkpoint says; absent: only Marlin files, which explain themselves, are found
+ * @param read the bytes of a small tensor
  * @returns a finder that throws CheckpointError naming file, tensor, expected and found, or UnsupportedError
  */
 export function arrayFinder(
   set: TensorSet,
   config: ModelConfig,
   quantization: Quantization | undefined,
+  read: (tensor: TensorInfo) => Uint8Array = bytesOf,
 ): ArrayFinder {
   const files = new Map(set.files.map(({ path }, index) => [path, index]));
   const place = ({ file, offset }: TensorInfo) => ({ file: files.get(file) ?? 0, offset });
@@ -55,9 +57,9 @@ export function arrayFinder(
     const scales = tensor(`${base}.scales`, "F16", [groups, rows]);
     const qzeros = tensor(`${base}.qzeros`, "I32", [groups, rows / inWord]);
     const order = set.tensors.has(`${base}.g_idx`) ? tensor(`${base}.g_idx`, "I32", [columns]) : undefined;
-    if (order) checkOrder(order, group);
+    if (order) checkOrder(order, group, read(order));
     const bias = set.tensors.get(`${base}.bias`);
-    if (bias) checkBias(bias, rows);
+    if (bias) checkBias(bias, rows, read);
     const dtype: ArrayType = isAwq ? "AWQ4" : bits === 8 ? "GPTQ8" : "GPTQ4";
     return {
       weight: {
@@ -139,8 +141,8 @@ function checkDivides(
 }
 
 /** Columns whose groups are not one after the other (`desc_act`) would have to be put in order for every token. */
-function checkOrder(tensor: TensorInfo, group: number): void {
-  const indices = int32(tensor);
+function checkOrder(tensor: TensorInfo, group: number, bytes: Uint8Array): void {
+  const indices = new Int32Array(Uint8Array.from(bytes).buffer);
   const wrong = indices.findIndex((index, column) => index !== Math.floor(column / group));
   if (wrong < 0) return;
   throw new UnsupportedError(
@@ -150,20 +152,15 @@ function checkOrder(tensor: TensorInfo, group: number): void {
 }
 
 /** The forward pass has no biases; GPTQ's tools write zeros all the same. */
-function checkBias(tensor: TensorInfo, rows: number): void {
+function checkBias(tensor: TensorInfo, rows: number, read: (tensor: TensorInfo) => Uint8Array): void {
   if (tensor.shape.length !== 1 || tensor.shape[0] !== rows) {
     throw new CheckpointError(tensor.file, tensor.name, `shape [${rows}]`, shapeText(tensor.shape));
   }
-  if (bytesOf(tensor).every((byte) => byte === 0)) return;
+  if (read(tensor).every((byte) => byte === 0)) return;
   throw new UnsupportedError(
     `The bias ${tensor.name} (in ${tensor.file})`,
     "Only models without biases, or with biases of zero, run.",
   );
-}
-
-function int32(tensor: TensorInfo): Int32Array {
-  const bytes = Uint8Array.from(bytesOf(tensor));
-  return new Int32Array(bytes.buffer);
 }
 
 function bytesOf({ file, offset, bytes }: TensorInfo): Buffer {

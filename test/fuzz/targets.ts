@@ -1,7 +1,7 @@
 /** The parsers of files that anyone may have made, and of what a model says. */
 import { readFileSync } from "node:fs";
 import { checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
-import { float32, ggufBytes, string, strings, uint32 } from "../../src/bench/gguf-writer.ts";
+import { array, boolean, float32, ggufBytes, string, strings, uint32 } from "../../src/bench/gguf-writer.ts";
 import type { CallFormat } from "../../src/chat/call-format.ts";
 import { jsonCalls } from "../../src/chat/json-calls.ts";
 import { pythonCalls } from "../../src/chat/python-calls.ts";
@@ -15,44 +15,19 @@ import { parseGenerationConfig, parseHuggingFaceConfig } from "../../src/model/h
 import { isObject, readJson } from "../../src/model/json-fields.ts";
 import { openCheckpoint } from "../../src/model/load.ts";
 import { packedMetadata, readPackedMetadata } from "../../src/model/packed-model.ts";
+import { arrayFinder } from "../../src/model/quant-arrays.ts";
+import {
+  configQuantization,
+  fileQuantization,
+  type Quantization,
+} from "../../src/model/quantization-config.ts";
 import { readIndex, readSafetensors } from "../../src/model/safetensors.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
 import { configJson } from "../../src/quantize/config-json.ts";
+import { smallTokenizer } from "../model/small-tokenizer.ts";
 import type { Target } from "./fuzzer.ts";
 
 const file = "fuzz";
-
-/** A vocabulary as small as one that has a merge, an added token and byte fallback. */
-const smallTokenizer = {
-  version: "1.0",
-  added_tokens: [{ id: 1, content: "<s>", special: true, lstrip: false, rstrip: false, normalized: false }],
-  normalizer: {
-    type: "Sequence",
-    normalizers: [
-      { type: "Prepend", prepend: "▁" },
-      { type: "Replace", pattern: { String: " " }, content: "▁" },
-    ],
-  },
-  pre_tokenizer: null,
-  post_processor: null,
-  decoder: {
-    type: "Sequence",
-    decoders: [
-      { type: "Replace", pattern: { String: "▁" }, content: " " },
-      { type: "ByteFallback" },
-      { type: "Fuse" },
-      { type: "Strip", content: " ", start: 1, stop: 0 },
-    ],
-  },
-  model: {
-    type: "BPE",
-    unk_token: "<unk>",
-    byte_fallback: true,
-    fuse_unk: true,
-    vocab: { "<unk>": 0, "<s>": 1, "▁": 2, a: 3, b: 4, "▁a": 5, "<0x0A>": 6 },
-    merges: ["▁ a"],
-  },
-};
 
 const smallGguf = ggufBytes({
   metadata: {
@@ -72,6 +47,38 @@ const smallGguf = ggufBytes({
   },
   tensors: [{ name: "output_norm.weight", shape: [16], type: 0, bytes: new Uint8Array(64) }],
 });
+
+const smallSentencePiece = ggufBytes({
+  metadata: {
+    "general.architecture": string("llama"),
+    "llama.block_count": uint32(1),
+    "llama.context_length": uint32(64),
+    "llama.embedding_length": uint32(16),
+    "llama.feed_forward_length": uint32(32),
+    "llama.attention.head_count": uint32(2),
+    "llama.attention.layer_norm_rms_epsilon": float32(1e-5),
+    "tokenizer.ggml.model": string("llama"),
+    "tokenizer.ggml.tokens": strings(["<unk>", "<s>", "<0x0A>", "▁", "a", "b", "▁a", "ab", "aba"]),
+    "tokenizer.ggml.token_type": array(5, [2, 3, 6, 1, 1, 1, 1, 1, 4].map(uint32)),
+    "tokenizer.ggml.scores": array(6, [0, 0, 0, -3, -4, -5, -1, -2, 0].map(float32)),
+    "tokenizer.ggml.add_space_prefix": boolean(true),
+  },
+  tensors: [],
+});
+
+/** Numbers of a model whose q is [64, 64], k and v [32, 64]. */
+const arrayConfig = parseHuggingFaceConfig(file, {
+  architectures: ["LlamaForCausalLM"],
+  vocab_size: 16,
+  hidden_size: 64,
+  intermediate_size: 64,
+  num_hidden_layers: 1,
+  num_attention_heads: 2,
+  num_key_value_heads: 1,
+  max_position_embeddings: 64,
+});
+
+const gptq: Quantization = { method: "gptq", bits: 4, symmetric: false, addedToZeros: 1 };
 
 export const targets: readonly Target[] = [
   {
@@ -99,6 +106,54 @@ export const targets: readonly Target[] = [
     parse: (bytes) => {
       const metadata = readJson(inMemory(file, bytes));
       return isObject(metadata) ? readPackedMetadata(file, metadata) : undefined;
+    },
+  },
+  {
+    name: "quantization",
+    seeds: [
+      json({
+        quantization_config: { quant_method: "gptq", bits: 4, group_size: 128, sym: true, desc_act: false },
+      }),
+      json({ quant_method: "awq", bits: 4, group_size: -1, version: "gemm", zero_point: true }),
+      json({ w_bit: 4, q_group_size: 128, version: "GEMM" }),
+    ],
+    parse: (bytes) => {
+      const settings = readJson(inMemory(file, bytes));
+      return configQuantization(file, settings) ?? fileQuantization(file, settings);
+    },
+  },
+  {
+    name: "arrays",
+    seeds: [
+      safetensors(
+        {
+          "q_proj.qweight": { dtype: "I32", shape: [8, 64], data_offsets: [0, 2048] },
+          "q_proj.scales": { dtype: "F16", shape: [1, 64], data_offsets: [2048, 2176] },
+          "q_proj.qzeros": { dtype: "I32", shape: [1, 8], data_offsets: [2176, 2208] },
+          "q_proj.g_idx": { dtype: "I32", shape: [64], data_offsets: [2208, 2464] },
+          "q_proj.bias": { dtype: "F16", shape: [64], data_offsets: [2464, 2592] },
+        },
+        2592,
+      ),
+      safetensors(
+        {
+          "a.qkv_proj.qweight": { dtype: "I32", shape: [4, 256], data_offsets: [0, 4096] },
+          "a.qkv_proj.scales": { dtype: "F16", shape: [2, 128], data_offsets: [4096, 4608] },
+        },
+        4608,
+      ),
+    ],
+    parse: (bytes) => {
+      const source = inMemory(file, bytes);
+      const tensors = new Map(readSafetensors(source).map((tensor) => [tensor.name, tensor]));
+      const set = { path: file, files: [{ path: file, bytes: source.size }], tensors };
+      const found = (["gptq", "awq"] as const).map((method) => {
+        const find = arrayFinder(set, arrayConfig, { ...gptq, method }, ({ offset, bytes: length }) =>
+          source.read(offset, length),
+        );
+        return [find("q_proj.weight", [64, 64]), find("a.k_proj.weight", [32, 64])];
+      });
+      return found;
     },
   },
   {
@@ -161,7 +216,7 @@ export const targets: readonly Target[] = [
   },
   {
     name: "gguf",
-    seeds: [checkpointAsGguf(openCheckpoint("tiny")).subarray(0, 1 << 16), smallGguf],
+    seeds: [checkpointAsGguf(openCheckpoint("tiny")).subarray(0, 1 << 16), smallGguf, smallSentencePiece],
     parse: (bytes) => {
       const source = inMemory(file, bytes);
       const parsed = readGguf(source);
