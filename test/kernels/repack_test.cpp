@@ -72,6 +72,24 @@ TEST("repacked weights have the bits of the decoded blocks, on any threads") {
   }
 }
 
+TEST("blocks of any bytes are repacked, also with scales that are no numbers") {
+  Random random(4);
+  for (QuantType type : kQuantTypes) {
+    Blocks blocks(type, 33, 256, random);
+    for (std::byte& byte : blocks.bytes) byte = static_cast<std::byte>(random.below(256));
+    PackedArray packed = packed_like(type, 33, 256);
+    reference::repack({packed.tensor(), type, blocks.rows});
+    float numbers[256];
+    for (int row = 0; row < 33; row++) {
+      dequantize(type, blocks.rows[static_cast<size_t>(row)], 256, numbers);
+      for (int column = 0; column < 256; column++) {
+        const float found = packed.row(row).weight(column), expected = numbers[column];
+        CHECK(std::isfinite(expected) ? found == expected : !std::isfinite(found));
+      }
+    }
+  }
+}
+
 TEST("rows are repacked from wherever they lie, and those beyond the last are zeros") {
   Random random(2);
   Blocks blocks(QuantType::q4_k, 3, 256, random);
