@@ -2,6 +2,7 @@
 import { copyFileSync, existsSync, readdirSync, statfsSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { AbortError, OptionError, StorageError, UnsupportedError } from "../errors.ts";
+import { isArrayType } from "../model/array-types.ts";
 import { modelFingerprint } from "../model/fingerprint.ts";
 import { openCheckpoint } from "../model/load.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
@@ -94,6 +95,13 @@ function refuseUnpackable(checkpoint: OpenedCheckpoint, pack: Packing): void {
     throw new UnsupportedError(
       `Packing ${path} again`,
       `It is packed (${how}): take ${packed.source.name}, which it was made from.`,
+    );
+  }
+  const [inArrays] = Object.entries(plan.weights).find(([, { dtype }]) => isArrayType(dtype)) ?? [];
+  if (inArrays !== undefined) {
+    throw new UnsupportedError(
+      `Packing ${path}, whose ${inArrays} is quantized`,
+      "It runs as it is; to have other formats, take the model that it was made from.",
     );
   }
   checkPackable({ pack, weights: plan.weights });
