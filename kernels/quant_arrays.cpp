@@ -72,6 +72,7 @@ size_t QuantArrays::zero_bytes() const {
 
 int QuantArrays::integer(int64_t row, int64_t column) const {
   const int bits = array_bits(type);
+  if (order) column = order[column];
   const WordPlace place = type == ArrayType::marlin4 ? marlin_place(rows, row, column)
                           : type == ArrayType::awq4  ? awq_place(rows, row, column)
                                                      : gptq_place(bits, rows, row, column);
@@ -103,9 +104,20 @@ float QuantArrays::weight(int64_t row, int64_t column) const {
 void QuantArrays::read_words(int64_t first, int64_t count, int64_t column, uint32_t* words) const {
   const int bits = array_bits(type), in_word = 32 / bits;
   std::memset(words, 0, kPackedRows * sizeof *words);
-  if (type == ArrayType::gptq4 || type == ArrayType::gptq8) {
-    const int64_t from = column / in_word * rows + first;
-    std::memcpy(words, integers + from * 4, static_cast<size_t>(count) * sizeof *words);
+  const bool is_gptq = type == ArrayType::gptq4 || type == ArrayType::gptq8;
+  const auto read = [&](int64_t word, uint32_t* to) {
+    std::memcpy(to, integers + word * 4, static_cast<size_t>(count) * sizeof *to);
+  };
+  if (is_gptq && !order) return read(column / in_word * rows + first, words);
+  if (is_gptq) {
+    for (int j = 0; j < in_word; j++) {
+      const WordPlace place = gptq_place(bits, rows, first, order[column + j]);
+      uint32_t its[kPackedRows] = {};
+      read(place.word, its);
+      for (int64_t i = 0; i < kPackedRows; i++) {
+        words[i] |= (its[i] >> place.shift & ((1u << bits) - 1)) << j * bits;
+      }
+    }
     return;
   }
   for (int64_t i = 0; i < count; i++) {
@@ -129,6 +141,8 @@ void RepackArrays::check() const {
              x.rows % (x.type == ArrayType::marlin4 ? 64 : 8) == 0,
          "x should have the rows of y");
   expect("repack arrays", x.integers && x.scales, "x should have integers and scales");
+  expect("repack arrays", !x.order || x.type == ArrayType::gptq4 || x.type == ArrayType::gptq8,
+         "x should be of gptq where it has an order");
 }
 
 void repack_arrays_tile(const RepackArrays& op, int64_t tile) {

@@ -36,6 +36,9 @@ struct QuantArrays {
   const std::byte* scales;
   const std::byte* zeros;  // null: every zero point is 2^(bits - 1)
   int added_to_zeros = 0;  // GPTQ's first format stores zero points less 1, modulo 2^bits
+  /// Of gptq: columns here are those of `integers` in this order, so that groups are neighbours.
+  /// Null: they are.
+  const int32_t* order = nullptr;
 
   int64_t groups() const { return (columns + group - 1) / group; }
   size_t integer_bytes() const;

@@ -24,6 +24,15 @@ void repack_arrays(const RepackArrays& op, Workers& workers) {
   each_tile<RepackArrays, repack_arrays_tile>(op, workers);
 }
 
+void reorder(const ReorderColumns& op, Workers& workers) {
+  workers.run(
+      static_cast<int>(op.x.rows),
+      [](void* data, int row, int) {
+        reorder_rows(*static_cast<const ReorderColumns*>(data), row, row + 1);
+      },
+      const_cast<ReorderColumns*>(&op));
+}
+
 void pack_ternary(const PackTernary& op, Workers& workers) {
   each_tile<PackTernary, pack_ternary_tile>(op, workers);
 }

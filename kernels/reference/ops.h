@@ -16,6 +16,7 @@
 #include "kernels/pool_keys.h"
 #include "kernels/quant_arrays.h"
 #include "kernels/quantize_rows.h"
+#include "kernels/reorder.h"
 #include "kernels/repack.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
@@ -36,6 +37,7 @@ void pack(const Pack& op);
 void repack(const Repack& op);
 void repack_arrays(const RepackArrays& op);
 void pack_ternary(const PackTernary& op);
+void reorder(const ReorderColumns& op);
 void rope(const Rope& op);
 void kv_append(const KvAppend& op);
 void pool_keys(const PoolKeys& op);

@@ -16,6 +16,10 @@ void repack(const Repack& op) {
   for (int64_t tile = 0; tile < packed_tiles(op.y.rows); tile++) repack_tile(op, tile);
 }
 
+void reorder(const ReorderColumns& op) {
+  reorder_rows(op, 0, op.x.rows);
+}
+
 void pack_ternary(const PackTernary& op) {
   for (int64_t tile = 0; tile < packed_tiles(op.y.rows); tile++) pack_ternary_tile(op, tile);
 }

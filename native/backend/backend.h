@@ -14,6 +14,7 @@
 #include "kernels/pool_keys.h"
 #include "kernels/quant_arrays.h"
 #include "kernels/quantize_rows.h"
+#include "kernels/reorder.h"
 #include "kernels/repack.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
@@ -46,6 +47,7 @@ class Backend {
   virtual void run(const Repack&) = 0;
   virtual void run(const RepackArrays&) = 0;
   virtual void run(const PackTernary&) = 0;
+  virtual void run(const ReorderColumns&) = 0;
   virtual void run(const Rope&) = 0;
   virtual void run(const KvAppend&) = 0;
   virtual void run(const PoolKeys&) = 0;

@@ -31,6 +31,7 @@ class CpuBackend final : public Backend {
   void run(const Repack& op) override { checked(op, repack); }
   void run(const RepackArrays& op) override { checked(op, repack_arrays); }
   void run(const PackTernary& op) override { checked(op, pack_ternary); }
+  void run(const ReorderColumns& op) override { checked(op, reorder); }
   void run(const Rope& op) override { checked(op, kernels_.rope); }
   void run(const KvAppend& op) override { checked(op, kernels_.kv_append); }
   void run(const PoolKeys& op) override { checked(op, kernels_.pool_keys); }

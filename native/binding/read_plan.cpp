@@ -113,6 +113,8 @@ ArrayParts read_array_parts(const Napi::Object& from, const WeightSource& source
   } else if (!parts.symmetric) {
     throw_type_error(from.Env(), "zeroPoints", "there where a matrix is not symmetric");
   }
+  const Napi::Value groups = from.Get("columnGroups");
+  if (!groups.IsUndefined()) parts.column_groups = read_place(groups, "columnGroups", files);
   return parts;
 }
 

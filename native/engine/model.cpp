@@ -83,13 +83,16 @@ int64_t plan_kv(const ModelPlan& plan, int64_t capacity, int64_t sequences) {
 MemoryPlan plan_memory(const ModelPlan& plan, int64_t capacity, int64_t sequences) {
   check_spill(plan);
   const WeightBytes weights = plan_weights(plan.files, plan.weights, plan.packing);
+  const bool reorders = std::ranges::any_of(plan.weights, [](const WeightSource& source) {
+    return source.arrays.column_groups.has_value();
+  });
   const int64_t outputs =
       static_cast<int64_t>(sizeof(float)) * (plan.config.vocab_size + plan.config.hidden_size);
   return {
       .mapped = weights.mapped,
       .weights = weights.converted,
       .kv = plan_kv(plan, capacity, sequences),
-      .activations = MiniCpm4::activation_bytes(plan.config, plan.activations) +
+      .activations = MiniCpm4::activation_bytes(plan.config, plan.activations, reorders) +
                      MiniCpm4::selection_bytes(plan.config, capacity) + sequences * outputs,
   };
 }

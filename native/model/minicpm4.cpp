@@ -13,8 +13,10 @@ MiniCpm4::MiniCpm4(const Config& config, DType activations, const Weights& weigh
       layout_(layout),
       attention_scale_(1 / std::sqrt(static_cast<float>(config.head_dim))),
       backend_(backend),
-      arena_(backend.allocate(static_cast<size_t>(activation_bytes(config, activations)))),
-      a_(config, activations, arena_.data()) {
+      weights_(weights),
+      arena_(backend.allocate(
+          static_cast<size_t>(activation_bytes(config, activations, weights.reorders())))),
+      a_(config, activations, weights.reorders(), arena_.data()) {
   embed_ = weights.at("embed");
   norm_ = weights.at("norm");
   head_ = weights.has("head") ? weights.at("head") : embed_;
@@ -39,7 +41,8 @@ MiniCpm4::MiniCpm4(const Config& config, DType activations, const Weights& weigh
   }
 }
 
-MiniCpm4::Activations::Activations(const Config& config, DType activations, std::byte* data) {
+MiniCpm4::Activations::Activations(const Config& config, DType activations, bool reorders,
+                                   std::byte* data) {
   const auto cut = [&](int64_t rows, int64_t columns, DType dtype = DType::f32) {
     const Tensor tensor{data ? data + bytes : nullptr, dtype, rows, columns};
     bytes += (tensor.bytes() + 63) & ~size_t{63};
@@ -60,13 +63,14 @@ MiniCpm4::Activations::Activations(const Config& config, DType activations, std:
   const int widest =
       std::max({config.hidden_size, config.heads * config.head_dim, config.intermediate_size});
   if (activations == DType::a8) quantized = cut(kMaxRows, widest, DType::a8);
+  if (reorders) reordered = cut(kMaxRows, widest);
   head_rows = cut(1, kHeadRows, DType::i32);
   hidden = cut(kHeadRows, config.hidden_size);
   logits = cut(kHeadRows, config.vocab_size);
 }
 
-int64_t MiniCpm4::activation_bytes(const Config& config, DType activations) {
-  return static_cast<int64_t>(Activations(config, activations, nullptr).bytes);
+int64_t MiniCpm4::activation_bytes(const Config& config, DType activations, bool reorders) {
+  return static_cast<int64_t>(Activations(config, activations, reorders, nullptr).bytes);
 }
 
 namespace {
@@ -108,6 +112,10 @@ bool MiniCpm4::rounds(const Tensor& weight) const {
 void MiniCpm4::multiply(std::initializer_list<Linear> linears) {
   Linears rounded{.count = 0}, plain{.count = 0};
   for (const Linear& linear : linears) {
+    if (const Tensor* order = weights_.order_of(linear.weight)) {
+      multiply_reordered(linear, *order);
+      continue;
+    }
     Linears& op = rounds(linear.weight) ? rounded : plain;
     op.parts[op.count++] = linear;
   }
@@ -120,6 +128,19 @@ void MiniCpm4::multiply(std::initializer_list<Linear> linears) {
     start(rounded);
   }
   if (plain.count > 0) start(plain);
+}
+
+void MiniCpm4::multiply_reordered(const Linear& linear, const Tensor& order) {
+  Tensor x{a_.reordered.data, DType::f32, linear.x.rows, linear.x.columns};
+  start(ReorderColumns{.y = x, .x = linear.x, .order = order});
+  if (rounds(linear.weight)) {
+    const Tensor rounded = quantized(x.rows, x.columns);
+    start(QuantizeRows{.y = rounded, .x = x});
+    x = rounded;
+  }
+  Linears op{.parts = {linear}, .count = 1};
+  op.parts[0].x = x;
+  start(op);
 }
 
 bool MiniCpm4::run(const Batch& batch, const std::function<bool()>& stop) {
@@ -233,7 +254,7 @@ void MiniCpm4::mlp(const Layer& layer, int rows) {
   multiply({Linear{.y = gate, .x = x, .weight = layer.gate},
             Linear{.y = up, .x = x, .weight = layer.up}});
   Tensor gated = gate;
-  if (rounds(layer.down)) {
+  if (rounds(layer.down) && !weights_.order_of(layer.down)) {
     gated = quantized(rows, gate.columns);
     start(QuantizeRows{.y = gated, .x = gate, .up = up});
   } else {

@@ -37,8 +37,9 @@ class MiniCpm4 {
   MiniCpm4(const Config& config, DType activations, const Weights& weights, Backend& backend,
            KvLayout layout);
 
-  /// Bytes of activations that a model of this config allocates.
-  static int64_t activation_bytes(const Config& config, DType activations);
+  /// Bytes of activations that a model of this config allocates, `reorders` where columns of its
+  /// weights have an order of their own.
+  static int64_t activation_bytes(const Config& config, DType activations, bool reorders);
   /// Bytes that choosing blocks for sequences of up to `capacity` tokens takes.
   static int64_t selection_bytes(const Config& config, int64_t capacity);
 
@@ -80,11 +81,12 @@ class MiniCpm4 {
   /// The tensors between ops, cut from one arena: [kMaxRows, ...], for the head [kHeadRows, ...].
   struct Activations {
     /// null data: counts bytes only
-    Activations(const Config& config, DType activations, std::byte* data);
+    Activations(const Config& config, DType activations, bool reorders, std::byte* data);
 
     Tensor tokens, cos, sin;
     Tensor h, x, q, k, v, gate, up;
     Tensor quantized;  // a8, of the widest input of a linear; empty with f32
+    Tensor reordered;  // of the widest input, too; empty where nothing is
     Tensor head_rows, hidden, logits;
     size_t bytes = 0;
   };
@@ -99,6 +101,8 @@ class MiniCpm4 {
   /// Linears of one x, which is rounded once for all whose weights are packed where activations are
   /// a8.
   void multiply(std::initializer_list<Linear> linears);
+  /// A linear whose x has its columns in `order` first.
+  void multiply_reordered(const Linear& linear, const Tensor& order);
   /// Its x is rounded.
   bool rounds(const Tensor& weight) const;
   /// Where `rows` rows of `columns` numbers in a8 go.
@@ -109,6 +113,7 @@ class MiniCpm4 {
   const KvLayout layout_;
   const float attention_scale_;
   Backend& backend_;
+  const Weights& weights_;
   Tensor embed_, norm_, head_;
   std::vector<Layer> layers_;
   std::atomic<int64_t> ops_{0};

@@ -71,6 +71,7 @@ class OpProfile {
   static constexpr OpKind kind_of(const RmsNorm&) { return OpKind::rms_norm; }
   static constexpr OpKind kind_of(const Linears&) { return OpKind::linear; }
   static constexpr OpKind kind_of(const QuantizeRows&) { return OpKind::quantize_rows; }
+  static constexpr OpKind kind_of(const ReorderColumns&) { return OpKind::quantize_rows; }
   static constexpr OpKind kind_of(const Rope&) { return OpKind::rope; }
   static constexpr OpKind kind_of(const KvAppend&) { return OpKind::kv_append; }
   static constexpr OpKind kind_of(const PoolKeys&) { return OpKind::pool_keys; }

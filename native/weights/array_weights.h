@@ -16,11 +16,13 @@ namespace minicpm {
 /// packed weights can have.
 Tensor packed_arrays(const WeightSource& source, std::byte* data);
 
-/// Repacks `source`, which is in arrays of the mapped `files`, into `to`. Throws Error{kCheckpoint}
-/// naming a file and tensor where an array is not inside its file, or where a zero point is another
-/// than the plan promised; Error{kShape} where rows or groups do not fit.
+/// Repacks `source`, which is in arrays of the mapped `files`, into `to`. Columns whose groups are
+/// not neighbours are put in order: `order`, which is null for others, becomes the one that inputs
+/// have to have. Throws Error{kCheckpoint} naming a file and tensor where an array is not inside
+/// its file, a zero point is another than the plan promised, or groups have no whole numbers of
+/// columns; Error{kShape} where rows or groups do not fit.
 void repack_array_weight(std::span<const std::unique_ptr<os::MappedFile>> mapped,
                          std::span<const WeightFile> files, const WeightSource& source,
-                         const Tensor& to, Backend& backend);
+                         const Tensor& to, int32_t* order, Backend& backend);
 
 }  // namespace minicpm

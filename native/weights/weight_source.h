@@ -53,6 +53,8 @@ struct ArrayParts {
   TensorPlace scales;
   std::optional<TensorPlace> zeros;
   int added_to_zeros = 0;
+  /// i32 [columns], each column's group, where groups are not neighbours.
+  std::optional<TensorPlace> column_groups;
 };
 
 struct WeightSource {

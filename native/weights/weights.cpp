@@ -51,6 +51,8 @@ WeightBytes plan_weights(std::span<const WeightFile> files, std::span<const Weig
   for (const WeightSource& source : sources) {
     if (becomes_packed(source, packing)) {
       result.converted += static_cast<int64_t>(packing.packed(source).bytes());
+      if (source.arrays.column_groups)
+        result.converted += source.columns * int64_t{sizeof(int32_t)};
     } else if (used_as_mapped(source)) {
       stays.at(static_cast<size_t>(source.file)) = true;
     } else {
@@ -105,14 +107,20 @@ Weights::Weights(std::span<const WeightFile> files, std::span<const WeightSource
 
 bool Weights::fill(const Tensor& to, const WeightSource& source, std::span<const WeightFile> files,
                    const Packing& packing, Backend& backend,
-                   const std::function<void(int64_t)>& packed) const {
+                   const std::function<void(int64_t)>& packed) {
   const os::MappedFile& file = *files_[static_cast<size_t>(source.file)];
   if (packing.packs(source)) {
     pack_weight(file, source, {0, source.rows}, to, backend, packed);
   } else if (is_quantized(source.type)) {
     repack_weight(file, source, to, backend, packed);
   } else if (is_in_arrays(source.type)) {
-    repack_array_weight(files_, files, source, to, backend);
+    Tensor order{nullptr, DType::i32, 1, source.columns};
+    if (source.arrays.column_groups) {
+      converted_.emplace_back(order.bytes());
+      order.data = converted_.back().data();
+      orders_[to.data] = order;
+    }
+    repack_array_weight(files_, files, source, to, order.as<int32_t>(), backend);
     packed(source.rows);
   } else {
     if (!pack_ternary_weight(file, source, to, backend)) return false;
@@ -152,6 +160,11 @@ Tensor Weights::at(const std::string& name) const {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) throw_checkpoint("model plan", name, "a tensor", "none");
   return found->second;
+}
+
+const Tensor* Weights::order_of(const Tensor& matrix) const {
+  const auto found = orders_.find(matrix.data);
+  return found == orders_.end() ? nullptr : &found->second;
 }
 
 }  // namespace minicpm

@@ -45,19 +45,23 @@ class Weights {
   /// Throws Error{kCheckpoint} where there is none of that name.
   Tensor at(const std::string& name) const;
   bool has(const std::string& name) const { return tensors_.contains(name); }
+  /// The order that inputs' columns have to have for a matrix whose own were put in order: [1,
+  /// columns], i32. Null for all others.
+  const Tensor* order_of(const Tensor& matrix) const;
+  bool reorders() const { return !orders_.empty(); }
 
  private:
   /// Packs `source` into `to`, calling `packed(rows)` on the way; false where it only looked
   /// ternary.
   bool fill(const Tensor& to, const WeightSource& source, std::span<const WeightFile> files,
-            const Packing& packing, Backend& backend,
-            const std::function<void(int64_t)>& packed) const;
+            const Packing& packing, Backend& backend, const std::function<void(int64_t)>& packed);
   Tensor load(const WeightSource& source);
 
   std::vector<std::unique_ptr<os::MappedFile>> files_;  // null once nothing uses it any more
   std::vector<Buffer> converted_;
   Buffer packed_;
   std::unordered_map<std::string, Tensor> tensors_;
+  std::unordered_map<const void*, Tensor> orders_;  // by their matrices' data
 };
 
 }  // namespace minicpm

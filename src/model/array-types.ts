@@ -30,7 +30,8 @@ export function repackedArrayBytes({ dtype, shape: [rows = 0, columns = 0], arra
 export function arrayBecomes({ dtype, shape: [, columns = 0], arrays }: ArrayShape): string {
   const scales = arrays?.symmetric ? "scales" : "scales and zero points";
   const group = groupOf(arrays, columns);
-  return `w${arrayBits[dtype]}, ${scales} of ${group === columns ? "a row" : group}`;
+  const order = arrays?.columnGroups ? ", columns in the order of their activations" : "";
+  return `w${arrayBits[dtype]}, ${scales} of ${group === columns ? "a row" : group}${order}`;
 }
 
 function groupOf(arrays: ArrayParts | undefined, columns: number): number {

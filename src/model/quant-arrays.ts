@@ -56,8 +56,8 @@ export function arrayFinder(
     );
     const scales = tensor(`${base}.scales`, "F16", [groups, rows]);
     const qzeros = tensor(`${base}.qzeros`, "I32", [groups, rows / inWord]);
-    const order = set.tensors.has(`${base}.g_idx`) ? tensor(`${base}.g_idx`, "I32", [columns]) : undefined;
-    if (order) checkOrder(order, group, read(order));
+    const groupOf = set.tensors.has(`${base}.g_idx`) ? tensor(`${base}.g_idx`, "I32", [columns]) : undefined;
+    const mixed = groupOf && !isAwq && !isInOrder(read(groupOf), group) ? groupOf : undefined;
     const bias = set.tensors.get(`${base}.bias`);
     if (bias) checkBias(bias, rows, read);
     const dtype: ArrayType = isAwq ? "AWQ4" : bits === 8 ? "GPTQ8" : "GPTQ4";
@@ -73,9 +73,10 @@ export function arrayFinder(
           scales: place(scales),
           zeroPoints: { ...place(qzeros), added: addedToZeros },
           symmetric,
+          ...(mixed && { columnGroups: place(mixed) }),
         },
       },
-      names: [qweight, scales, qzeros, order, bias].flatMap((part) => part?.name ?? []),
+      names: [qweight, scales, qzeros, groupOf, bias].flatMap((part) => part?.name ?? []),
     };
   };
 
@@ -140,15 +141,10 @@ function checkDivides(
   throw new CheckpointError(file, name, expected, shapeText(shape));
 }
 
-/** Columns whose groups are not one after the other (`desc_act`) would have to be put in order for every token. */
-function checkOrder(tensor: TensorInfo, group: number, bytes: Uint8Array): void {
+/** Groups of columns (Int32) are neighbours, and in order: everywhere but in GPTQ with `desc_act`. */
+function isInOrder(bytes: Uint8Array, group: number): boolean {
   const indices = new Int32Array(Uint8Array.from(bytes).buffer);
-  const wrong = indices.findIndex((index, column) => index !== Math.floor(column / group));
-  if (wrong < 0) return;
-  throw new UnsupportedError(
-    `GPTQ with columns in the order of their activations (desc_act; ${tensor.name} of ${tensor.file})`,
-    "Take the branch or revision of the model that says desc_act false or static_groups true.",
-  );
+  return indices.every((index, column) => index === Math.floor(column / group));
 }
 
 /** The forward pass has no biases; GPTQ's tools write zeros all the same. */

@@ -37,6 +37,8 @@ export interface ArrayParts {
   readonly zeroPoints?: TensorPlace & { readonly added: 0 | 1 };
   /** Every zero point is 2^(bits - 1), or loading ends with a CheckpointError. */
   readonly symmetric: boolean;
+  /** Int32, the group of each column, where groups are not neighbours (GPTQ's act-order). */
+  readonly columnGroups?: TensorPlace;
 }
 
 /** A tensor in a model file: where its bytes are and what they are. */

@@ -22,8 +22,12 @@ export interface ArrayTensor {
   readonly name: string;
   readonly dtype: "I32" | "F16";
   readonly shape: readonly number[];
-  /** Random words, one word, column / group, or numbers: [amplitude, offset]. */
-  readonly fill: "words" | number | { readonly group: number } | readonly [number, number];
+  /** Random words, one word, column / group (of columns sorted by random words, if so), or numbers: [amplitude, offset]. */
+  readonly fill:
+    | "words"
+    | number
+    | { readonly group: number; readonly sorted?: boolean }
+    | readonly [amplitude: number, offset: number];
 }
 
 export const arrayCases: readonly ArrayCase[] = JSON.parse(
@@ -62,7 +66,13 @@ function filled({ name, shape, fill }: ArrayTensor, seed: number): Uint8Array {
   };
   if (fill === "words") return values(new Uint32Array(count), (i) => wordAt(start, i));
   if (typeof fill === "number") return values(new Uint32Array(count), () => fill);
-  if ("group" in fill) return values(new Uint32Array(count), (i) => Math.floor(i / fill.group));
+  if ("group" in fill) {
+    const groups = Array.from({ length: count }, (_, i) => Math.floor(i / fill.group));
+    if (!fill.sorted) return values(new Uint32Array(count), (i) => groups[i] ?? 0);
+    const order = groups.map((_, i) => i).sort((a, b) => wordAt(start, a) - wordAt(start, b));
+    const of = new Map(order.map((column, i) => [column, groups[i] ?? 0]));
+    return values(new Uint32Array(count), (i) => of.get(i) ?? 0);
+  }
   const [amplitude, offset] = fill;
   const float = new Float32Array(1);
   const bits = new Uint32Array(float.buffer);

@@ -36,6 +36,8 @@ CASES = [
     ("gptq-4-sym-g64-v2-head", {**GPTQ, "group_size": 64, "checkpoint_format": "gptq_v2", "lm_head": True}, "Qwen3"),
     ("gptq-8-sym-g64", {**GPTQ, "bits": 8, "group_size": 64}, "Qwen3"),
     ("gptq-8-asym-g128", {**GPTQ, "bits": 8, "sym": False}, "MiniCPM"),
+    ("gptq-4-asym-order-g32", {**GPTQ, "group_size": 32, "desc_act": True, "sym": False}, "Llama"),
+    ("gptq-8-sym-order-g128-head", {**GPTQ, "bits": 8, "desc_act": True, "lm_head": True}, "MiniCPM"),
     ("awq-g64", {**AWQ, "group_size": 64}, "Llama"),
     ("marlin-g64", 64, "MiniCPM"),
     ("marlin-row", None, "MiniCPM"),
@@ -57,15 +59,21 @@ def config(quantization, architecture):
     return cfg
 
 
+def words(start, count):
+    return seeded._hash(np.arange(count, dtype=np.uint32) * np.uint32(0x9E3779B9) + np.uint32(start))
+
+
 def filled(seed, tensor):
     """-> what arrays.ts fills the tensor with."""
     name, dtype, shape, fill = (tensor[field] for field in ("name", "dtype", "shape", "fill"))
     count, start = math.prod(shape), seed ^ seeded.fnv1a(name)
     if fill == "words":
-        index = np.arange(count, dtype=np.uint32) * np.uint32(0x9E3779B9) + np.uint32(start)
-        return seeded._hash(index).view(np.int32).reshape(shape)
+        return words(start, count).view(np.int32).reshape(shape)
     if isinstance(fill, dict):
-        return (np.arange(count) // fill["group"]).astype(np.int32)
+        groups = np.arange(count) // fill["group"]
+        if fill.get("sorted"):
+            groups[np.argsort(words(start, count), kind="stable")] = np.arange(count) // fill["group"]
+        return groups.astype(np.int32)
     if dtype == "I32":
         return np.full(shape, fill, np.uint32).view(np.int32)
     amplitude, offset = fill
@@ -94,7 +102,7 @@ def arrays_of(name, rows, columns, quantization):
     same = sum(stored << shift for shift in range(0, 32, bits))
     out.append(tensor("qzeros", "I32", [groups, rows * bits // 32], same if symmetric else "words"))
     if not awq:
-        out.append(tensor("g_idx", "I32", [columns], {"group": group}))
+        out.append(tensor("g_idx", "I32", [columns], {"group": group, "sorted": how["desc_act"]}))
         out.append(tensor("bias", "F16", [rows], [0, 0]))
     return out
 
@@ -112,7 +120,7 @@ def meaning(parts, quantization):
         # AutoGPTQ's kernels wrap around: a zero point of 0 is stored as 2^bits - 1.
         zeros = (quant.gptq_unpack_cols(parts["qzeros"], bits).astype(np.int64) + added) & ((1 << bits) - 1)
     group = quantization["group_size"]
-    index = np.arange(len(codes)) // (len(codes) if group == -1 else group)
+    index = parts.get("g_idx", np.arange(len(codes)) // (len(codes) if group == -1 else group))
     return ((codes - zeros[index]) * parts["scales"].astype(np.float64)[index]).T
 
 

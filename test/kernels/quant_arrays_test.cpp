@@ -150,6 +150,66 @@ TEST("repacked arrays have the bits of the weights that they mean, on any thread
   }
 }
 
+TEST("columns of GPTQ in another order are those of the arrays, one by one") {
+  Random random(3);
+  for (ArrayType type : {ArrayType::gptq4, ArrayType::gptq8}) {
+    OwnedArrays owned(type, 40, 96, 32);
+    QuantArrays x = owned.fill(random).arrays();
+    const QuantArrays plain = x;
+    std::vector<int32_t> order(96);
+    for (size_t i = 0; i < order.size(); i++) order[i] = static_cast<int32_t>(i * 35 % 96);
+    x.order = order.data();
+    PackedArray packed = packed_like(x, 40, 32);
+    reference::repack_arrays({packed.tensor(), x});
+    for (int row = 0; row < 40; row++) {
+      for (int column = 0; column < 96; column++) {
+        const int stored = order[static_cast<size_t>(column)];
+        CHECK(x.integer(row, column) == plain.integer(row, stored));
+        CHECK(packed.row(row).weight(column) == x.weight(row, column));
+      }
+    }
+  }
+}
+
+TEST("columns are put in an order, on any threads") {
+  Random random(4);
+  Array x(3, 20), y(3, 20);
+  x.fill(random, -1, 1);
+  int32_t order[20];
+  for (int i = 0; i < 20; i++) order[i] = i * 7 % 20;
+  const ReorderColumns op{y.tensor(), x.tensor(), {order, DType::i32, 1, 20}};
+  op.check();
+  reference::reorder(op);
+  for (size_t i = 0; i < 60; i++) {
+    CHECK(y.floats()[i] == x.floats()[i / 20 * 20 + static_cast<size_t>(order[i % 20])]);
+  }
+  for (int threads : {1, 3}) {
+    Workers workers(threads);
+    Array again(3, 20);
+    reorder({again.tensor(), x.tensor(), op.order}, workers);
+    CHECK(same_bits(again.tensor(), y.tensor()));
+  }
+  CHECK_THROWS(ErrorCode::kShape, (ReorderColumns{x.tensor(), x.tensor(), op.order}.check(), 0));
+}
+
+TEST("any bytes are repacked, whatever their scales are") {
+  Random random(5);
+  for (ArrayType type : kArrayTypes) {
+    std::vector<std::byte> bytes(64 * 64 + 2 * 64 * 2 + 2 * 64);
+    for (std::byte& byte : bytes) byte = static_cast<std::byte>(random.below(256));
+    const std::byte* data = bytes.data();
+    const QuantArrays x{type, 64, 64, 32, data, data + 64 * 64, data + 64 * 64 + 2 * 64 * 2};
+    PackedArray packed = packed_like(x, 64, 32);
+    reference::repack_arrays({packed.tensor(), x});
+    for (int row = 0; row < 64; row++) {
+      for (int column = 0; column < 64; column++) {
+        const float expected = x.weight(row, column), found = packed.row(row).weight(column);
+        CHECK(std::isfinite(expected) ? found == expected : !std::isfinite(found));
+      }
+    }
+  }
+}
+
 TEST("some rows of arrays are repacked alone, and without zero points they are symmetric") {
   Random random(2);
   for (ArrayType type : kArrayTypes) {

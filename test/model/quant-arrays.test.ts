@@ -1,10 +1,12 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
 import { packingOf } from "../../src/chat/packing.ts";
 import { openCheckpoint } from "../../src/model/load.ts";
-import { addon } from "../../src/native/binding.ts";
+import { addon, type ModelPlan } from "../../src/native/binding.ts";
 import { publicError } from "../../src/native/error-table.ts";
+import { quantize } from "../../src/quantize/quantize.ts";
 import { type ArrayCase, type ArrayTensor, arrayCases, writeArrayCheckpoint } from "../golden/arrays.ts";
 import { root, testNeeding } from "../needs.ts";
 import { planOf } from "../real/native-model.ts";
@@ -45,6 +47,12 @@ function made(name: string, { quantization, tensors, file }: Changes = {}): stri
 function only(name: string, change: Partial<ArrayTensor> | undefined) {
   return (tensor: ArrayTensor) =>
     tensor.name === name ? (change ? [{ ...tensor, ...change }] : []) : [tensor];
+}
+
+function loadError(plan: ModelPlan): Promise<unknown> {
+  return addon()
+    .loadModel(plan)
+    .catch((error: unknown) => publicError(error));
 }
 
 function weightOf(path: string, name = "layers.0.attn.q") {
@@ -109,15 +117,31 @@ test.each([
   );
 });
 
-test("columns in the order of their activations and biases are refused", () => {
-  for (const [part, fill] of [
-    ["g_idx", { group: 64 }],
-    ["bias", [0, 0.5]],
+test("biases that are not zero are refused", () => {
+  const path = made("gptq-4-sym-g128", { tensors: only(`${q}.bias`, { fill: [0, 0.5] }) });
+  expect(() => openCheckpoint(path)).toThrow(
+    expect.objectContaining({ code: "UNSUPPORTED", what: expect.stringContaining(`${q}.bias`) }),
+  );
+});
+
+test("columns in the order of their activations are told from neighbours", () => {
+  expect(weightOf(made("gptq-4-asym-order-g32"))?.arrays?.columnGroups).toEqual({
+    file: 0,
+    offset: expect.any(Number),
+  });
+  expect(weightOf(made("gptq-4-asym-g32"))?.arrays?.columnGroups).toBeUndefined();
+});
+
+testNative("groups that are none, or have too many columns, end loading", async () => {
+  for (const [fill, found] of [
+    [{ group: 16 }, "column 64 in group 4"],
+    [{ group: 64 }, "column 32 in group 0"],
+    [0xffffffff, "column 0 in group -1"],
   ] as const) {
-    const path = made("gptq-4-sym-g128", { tensors: only(`${q}.${part}`, { fill }) });
-    expect(() => openCheckpoint(path)).toThrow(
-      expect.objectContaining({ code: "UNSUPPORTED", what: expect.stringContaining(`${q}.${part}`) }),
-    );
+    const plan = planOf(made("gptq-4-asym-order-g32", { tensors: only(`${q}.g_idx`, { fill }) }));
+    const expected = "4 groups of 32 columns";
+    const tensor = "layers.0.attn.q, groups of columns";
+    expect(await loadError(plan)).toMatchObject({ code: "CHECKPOINT", tensor, expected, found });
   }
 });
 
@@ -146,10 +170,11 @@ testNative("a zero point that is not in the middle, where all should be, ends lo
     ["gptq-8-sym-g64", 0x7f7e7f7f, "127 in row 2"],
   ] as const) {
     const plan = planOf(made(name, { tensors: only(`${q}.qzeros`, { fill }) }));
-    const error: unknown = await addon()
-      .loadModel(plan)
-      .catch((each: unknown) => publicError(each));
-    expect(error).toMatchObject({ code: "CHECKPOINT", tensor: "layers.0.attn.q, zero points", found });
+    expect(await loadError(plan)).toMatchObject({
+      code: "CHECKPOINT",
+      tensor: "layers.0.attn.q, zero points",
+      found,
+    });
   }
 });
 
@@ -171,4 +196,18 @@ testNative("packing leaves them as they are and packs embedding and head", () =>
     sequences: 1,
   });
   expect(packed.weights - without.weights).toBe(2 * 96 * (128 + (2 * 128) / 32));
+});
+
+test("they are not packed into a folder of other numbers", async () => {
+  const packing = quantize(made("gptq-4-sym-g128"), join(folder, "out"), { format: "w4", group: 128 });
+  await expect(packing).rejects.toMatchObject({
+    code: "UNSUPPORTED",
+    what: expect.stringContaining("whose layers.0.attn.q is quantized"),
+  });
+});
+
+test("a GGUF is not made of them", () => {
+  expect(() => checkpointAsGguf(openCheckpoint(made("awq-g64")))).toThrow(
+    expect.objectContaining({ code: "UNSUPPORTED" }),
+  );
 });
