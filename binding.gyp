@@ -113,6 +113,12 @@
       'sources': [
         '<!@(node -p "[\'test/kernels\', \'test/native\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\')).map(f => d + \'/\' + f)).join(\' \')")',
       ],
+      'conditions': [
+        ['sanitize==""', {
+          'dependencies': ['simt', 'simt_kernels'],
+          'sources': ['<!@(node -p "require(\'fs\').readdirSync(\'test/simt\').filter(f => f.endsWith(\'_test.cpp\')).map(f => \'test/simt/\' + f).join(\' \')")'],
+        }],
+      ],
     },
     {
       'target_name': 'native_bench',
@@ -122,5 +128,31 @@
         '<!@(node -p "require(\'fs\').readdirSync(\'bench/kernels\').filter(f => f.endsWith(\'.cpp\')).map(f => \'bench/kernels/\' + f).join(\' \')")',
       ],
     },
+  ],
+  'conditions': [
+    # Sanitizers know neither fibers nor another answer to their calls.
+    ['sanitize==""', {
+      'targets': [
+        # The emulator of CUDA devices, for tests.
+        {
+          'target_name': 'simt',
+          'type': 'static_library',
+          'sources': [
+            '<!@(node -p "require(\'fs\').readdirSync(\'kernels/simt\').filter(f => f.endsWith(\'.cpp\')).map(f => \'kernels/simt/\' + f).join(\' \')")',
+          ],
+        },
+        # What runs on it: compiled with a call before every access, which kernels/simt/hooks.cpp answers. Accesses stay as
+        # they are written, so nothing is made into vectors or calls of the C library.
+        {
+          'target_name': 'simt_kernels',
+          'type': 'static_library',
+          'sources': ['test/simt/correct_kernels.cpp', 'test/simt/faulty_kernels.cpp'],
+          'cflags_cc': [
+            '-O2', '-g1', '-fsanitize=thread', '-fno-optimize-sibling-calls', '-fno-tree-vectorize',
+            '-fno-tree-loop-distribute-patterns',
+          ],
+        },
+      ],
+    }],
   ],
 }

@@ -41,6 +41,8 @@ test.each([
   ["kernels/linear.h", '#include "native/backend/backend.h"'],
   ["kernels/cpu/linear.cpp", "#include <napi.h>"],
   ["kernels/reference/linear.cpp", '#include "kernels/cpu/workers.h"'],
+  ["kernels/simt/warp.cpp", '#include "kernels/cuda/port.h"'],
+  ["kernels/cpu/linear.cpp", '#include "kernels/simt/machine.h"'],
   ["native/model/minicpm4.cpp", '#include "native/engine/step_loop.h"'],
   ["native/backend/backend.h", '#include "native/weights/mapped.h"'],
   ["native/engine/model.h", "# include <napi.h>"],
