@@ -9,10 +9,10 @@ const userDefinedToken = 4;
 
 /**
  * The same form that Hugging Face's converter writes: BPE with byte fallback, whose merges are all ways to cut a token
- * into two, those of the best score first.
+ * into two others, those of the best score first.
  *
- * Tokens that the model's user defined are matched where text is trusted, as control tokens are, but for single
- * characters ("\n"), which no merge takes in anyway.
+ * What the model's user defined is merged like any token where two others make it ("```"), and is matched as control
+ * tokens are, where text is trusted, where not ("<h2>"). Nothing in angle brackets comes of merges.
  *
  * @param tokens by id
  * @throws CheckpointError where scores or types are not those of the tokens.
@@ -26,9 +26,10 @@ export function sentencePieceJson(fields: Fields, tokens: readonly string[]): ob
     { least: 0, most: tokens.length - 1 },
     Math.max(types.indexOf(unknownToken), 0),
   );
+  const merges = mergesOf(tokens, scores, types);
   const spaces = { type: "Replace", pattern: { String: " " }, content: "▁" };
   return {
-    added_tokens: addedTokens(tokens, types),
+    added_tokens: addedTokens(tokens, types, new Set(merges.map(([left, right]) => left + right))),
     normalizer: {
       type: "Sequence",
       normalizers: [...(addsSpace ? [{ type: "Prepend", prepend: "▁" }] : []), spaces],
@@ -50,7 +51,7 @@ export function sentencePieceJson(fields: Fields, tokens: readonly string[]): ob
       fuse_unk: true,
       byte_fallback: true,
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-      merges: merges(tokens, scores, types),
+      merges,
     },
   };
 }
@@ -58,23 +59,24 @@ export function sentencePieceJson(fields: Fields, tokens: readonly string[]): ob
 /** Longer tokens, which no training gives, are never merged. */
 const mostCharacters = 256;
 
-/** Ways to make a normal token out of two, in the order in which they are tried. */
-function merges(
+/** Ways to make a token out of two, in the order in which they are tried. */
+function mergesOf(
   tokens: readonly string[],
   scores: readonly number[],
   types: readonly number[],
 ): [string, string][] {
-  const normal = new Map(tokens.flatMap((token, id) => (types[id] === normalToken ? [[token, id]] : [])));
+  const isText = (token: string, type: number | undefined) =>
+    type === normalToken || (type === userDefinedToken && !/^<.*>$/su.test(token));
+  const ids = new Map(tokens.flatMap((token, id) => (isText(token, types[id]) ? [[token, id]] : [])));
   const found: { readonly pair: [string, string]; readonly score: number }[] = [];
-  for (const [token, id] of normal) {
+  for (const [token, id] of ids) {
     if (token.length > mostCharacters) continue;
     const score = scores[id] ?? 0;
-    const characters = Array.from(token);
     let left = "";
-    for (const character of characters.slice(0, -1)) {
+    for (const character of Array.from(token).slice(0, -1)) {
       left += character;
       const right = token.slice(left.length);
-      if (normal.has(left) && normal.has(right)) found.push({ pair: [left, right], score });
+      if (ids.has(left) && ids.has(right)) found.push({ pair: [left, right], score });
     }
   }
   // Of equal scores, the one with the longer left part: text is merged from left to right.
@@ -86,11 +88,16 @@ function merges(
   return found.map(({ pair }) => pair);
 }
 
-function addedTokens(tokens: readonly string[], types: readonly number[]): object[] {
+/** @param merged tokens that merges make */
+function addedTokens(
+  tokens: readonly string[],
+  types: readonly number[],
+  merged: ReadonlySet<string>,
+): object[] {
   return tokens.flatMap((content, id) => {
     const type = types[id];
     const special = type === controlToken || type === unknownToken;
-    const whole = type === userDefinedToken && Array.from(content).length > 1;
+    const whole = type === userDefinedToken && Array.from(content).length > 1 && !merged.has(content);
     if (content === "" || !(special || whole)) return [];
     return [{ id, content, special, lstrip: false, rstrip: false, single_word: false, normalized: false }];
   });

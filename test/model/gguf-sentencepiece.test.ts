@@ -89,6 +89,26 @@ test("tokens that the model's user defined count where text is trusted, single c
   expect(tokenizer.decode([ids.get("<|im_end|>") as number])).toBe("<|im_end|>");
 });
 
+test("what two others make is merged though the model's user defined it, but nothing in angle brackets", () => {
+  const more: [string, number, number][] = [
+    ["`", 1, -20],
+    ["``", 4, 0],
+    ["```", 4, 0],
+    ["<", 1, -21],
+    ["a>", 1, -22],
+    ["<a>", 4, 0],
+  ];
+  const all = [...vocabulary, ...more];
+  const tokenizer = make({
+    "tokenizer.ggml.tokens": all.map(([token]) => token),
+    "tokenizer.ggml.token_type": all.map(([, type]) => type),
+    "tokenizer.ggml.scores": all.map(([, , score]) => score),
+  });
+  expect(pieces(tokenizer, "````")).toEqual(["▁", "```", "`"]);
+  expect(pieces(tokenizer, "<a>")).not.toContain("<a>");
+  expect(pieces(tokenizer, "b<a>", true)).toEqual(["▁", "b", "<a>"]);
+});
+
 test("an enormous token is never merged, and costs nothing", () => {
   const long = "a".repeat(300_000);
   const tokens = [...vocabulary.map(([token]) => token), long];
@@ -156,5 +176,37 @@ testNeeding([llama])("Llama's vocabulary joins 1,000 made-up texts as SentencePi
   for (const text of madeTexts(11, 1000)) {
     const expected = text === "" ? [] : joined(text, scoreOf).flatMap(asBytes);
     expect(pieces(tokenizer, text), JSON.stringify(text)).toEqual(expected);
+  }
+});
+
+const miniCpm4 = sharedPath("data/tokenizers/MiniCPM4.tokenizer.json");
+
+testNeeding([miniCpm4])("MiniCPM4's merges are those that its scores give, and so are its ids", () => {
+  const json = JSON.parse(readFileSync(miniCpm4, "utf8"));
+  const tokens = Object.entries<number>(json.model.vocab).sort(([, a], [, b]) => a - b);
+  const theirs: string[] = json.model.merges.map((merge: string | string[]) =>
+    typeof merge === "string" ? merge : merge.join(" "),
+  );
+  // Its scores are not in the file: a token's is its first merge's place. Those of its user come first.
+  const places = new Map<string, number>();
+  theirs.forEach((merge, place) => {
+    const token = merge.replace(" ", "");
+    if (!places.has(token)) places.set(token, place);
+  });
+  const typeOf = (token: string) => {
+    if (token === "<unk>") return 2;
+    if (/^<0x..>$/.test(token)) return 6;
+    return Array.from(token).length > 1 && (places.get(token) ?? 0) < 3 ? 4 : 1;
+  };
+  const its = metadata({
+    "tokenizer.ggml.tokens": tokens.map(([token]) => token),
+    "tokenizer.ggml.token_type": tokens.map(([token]) => typeOf(token)),
+    "tokenizer.ggml.scores": tokens.map(([token]) => -Math.max((places.get(token) ?? 1e6) - 2, 0)),
+  });
+  const made = ggufTokenizer(file, its).json as typeof json;
+  expect(made.model.merges.map((pair: string[]) => pair.join(" ")).sort()).toEqual(theirs.toSorted());
+  const [ours, original] = [made, json].map((each) => new Tokenizer(file, { ...each, added_tokens: [] }));
+  for (const text of madeTexts(12, 1000)) {
+    expect(ours?.encode(text), JSON.stringify(text)).toEqual(original?.encode(text));
   }
 });
