@@ -14,7 +14,7 @@ struct PhiloxWords {
 };
 
 /// Ten rounds of Philox4x32.
-static inline PhiloxWords philox(PhiloxWords counter, uint32_t key0, uint32_t key1) {
+static constexpr PhiloxWords philox(PhiloxWords counter, uint32_t key0, uint32_t key1) {
   for (int round = 0; round < 10; round++) {
     const uint64_t a = uint64_t{0xd2511f53} * counter.w[0];
     const uint64_t b = uint64_t{0xcd9e8d57} * counter.w[2];
@@ -27,7 +27,7 @@ static inline PhiloxWords philox(PhiloxWords counter, uint32_t key0, uint32_t ke
 }
 
 /// The draw that tokens 2 * pair and 2 * pair + 1 share.
-static inline PhiloxWords noise_words(uint64_t seed, int64_t position, int32_t pair) {
+static constexpr PhiloxWords noise_words(uint64_t seed, int64_t position, int32_t pair) {
   const auto place = static_cast<uint64_t>(position);
   return philox({{static_cast<uint32_t>(pair), 0, static_cast<uint32_t>(place),
                   static_cast<uint32_t>(place >> 32)}},
@@ -35,13 +35,14 @@ static inline PhiloxWords noise_words(uint64_t seed, int64_t position, int32_t p
 }
 
 /// A token's uniform number from its pair's draw: (52 random bits + 1/2) / 2^52, never 0, never 1.
-static inline double noise_uniform(const PhiloxWords& words, int32_t token) {
-  const int first = token % 2 * 2;
-  const uint64_t bits = (uint64_t{words.w[first + 1]} << 32 | words.w[first]) >> 12;
+static constexpr double noise_uniform(const PhiloxWords& words, int32_t token) {
+  const bool odd = token % 2 != 0;
+  const uint64_t high = odd ? words.w[3] : words.w[1];
+  const uint64_t bits = (high << 32 | (odd ? words.w[2] : words.w[0])) >> 12;
   return (static_cast<double>(bits) + 0.5) * 0x1p-52;
 }
 
-static inline double gumbel_of(double uniform) {
+static constexpr double gumbel_of(double uniform) {
   return -natural_log(-natural_log(uniform));
 }
 

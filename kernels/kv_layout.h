@@ -46,63 +46,69 @@ struct KvLayout {
   bool pooled = false;  // with pooled keys
 
   /// Bytes of K (or V) of one layer and head, padding included.
-  size_t head_bytes() const {
+  constexpr size_t head_bytes() const {
     const size_t bytes = size_t{kBlockTokens} * static_cast<size_t>(head_dim) * size_of(dtype);
     return (bytes + 4095) & ~size_t{4095};
   }
 
-  size_t heads_bytes() const { return 2 * head_bytes() * static_cast<size_t>(layers * kv_heads); }
+  constexpr size_t heads_bytes() const {
+    return 2 * head_bytes() * static_cast<size_t>(layers * kv_heads);
+  }
 
   /// Of the scales of one layer's and head's keys; those of its values are 64 floats further.
-  size_t scales_offset(int layer, int kv_head) const {
+  constexpr size_t scales_offset(int layer, int kv_head) const {
     return heads_bytes() + static_cast<size_t>(layer * kv_heads + kv_head) * 2 * kBlockTokens * 4;
   }
 
-  size_t before_pooled() const {
+  constexpr size_t before_pooled() const {
     return dtype == DType::i8 ? scales_offset(layers, 0) : heads_bytes();
   }
 
-  size_t block_bytes() const {
+  constexpr size_t block_bytes() const {
     const size_t bytes = pooled ? pooled_offset(layers, 0) : before_pooled();
     return (bytes + 4095) & ~size_t{4095};
   }
 
   /// Of one pooled key, its scale included.
-  size_t pooled_key_bytes() const {
+  constexpr size_t pooled_key_bytes() const {
     const size_t scale = dtype == DType::i8 ? sizeof(float) : 0;
     return static_cast<size_t>(head_dim) * size_of(dtype) + scale;
   }
 
   /// Of the pooled keys of one layer and head: the fine ones, then the coarse one.
-  size_t pooled_offset(int layer, int kv_head) const {
+  constexpr size_t pooled_offset(int layer, int kv_head) const {
     const auto head = static_cast<size_t>(layer * kv_heads + kv_head);
     return before_pooled() + head * (kBlockWindows + 1) * pooled_key_bytes();
   }
 
   /// Of their scales, in int8.
-  size_t pooled_scales_offset(int layer, int kv_head) const {
+  constexpr size_t pooled_scales_offset(int layer, int kv_head) const {
     return pooled_offset(layer, kv_head) + coarse_index(head_dim);
   }
 
   /// Index, in elements from a head's pooled keys, of dimension `dim` of its fine one `window`
   /// (0..3).
-  size_t fine_index(int window, int dim) const {
+  constexpr size_t fine_index(int window, int dim) const {
     const int at = dtype == DType::i8 ? (dim / 4 * kBlockWindows + window) * 4 + dim % 4
                                       : dim * kBlockWindows + window;
     return static_cast<size_t>(at);
   }
 
   /// The same of its coarse one.
-  size_t coarse_index(int dim) const { return static_cast<size_t>(kBlockWindows * head_dim + dim); }
+  constexpr size_t coarse_index(int dim) const {
+    return static_cast<size_t>(kBlockWindows * head_dim + dim);
+  }
 
-  size_t k_offset(int layer, int kv_head) const {
+  constexpr size_t k_offset(int layer, int kv_head) const {
     return 2 * head_bytes() * static_cast<size_t>(layer * kv_heads + kv_head);
   }
 
-  size_t v_offset(int layer, int kv_head) const { return k_offset(layer, kv_head) + head_bytes(); }
+  constexpr size_t v_offset(int layer, int kv_head) const {
+    return k_offset(layer, kv_head) + head_bytes();
+  }
 
   /// Index, in elements from the head's K, of dimension `dim` of key `slot` (0..63).
-  size_t k_index(int slot, int dim) const {
+  constexpr size_t k_index(int slot, int dim) const {
     if (dtype == DType::i8) {
       return static_cast<size_t>(slot / kTileKeys * head_dim * kTileKeys +
                                  (dim / 4 * kTileKeys + slot % kTileKeys) * 4 + dim % 4);
@@ -111,7 +117,9 @@ struct KvLayout {
   }
 
   /// Index, in elements from the head's V, of dimension `dim` of value `slot`.
-  size_t v_index(int slot, int dim) const { return static_cast<size_t>(slot * head_dim + dim); }
+  constexpr size_t v_index(int slot, int dim) const {
+    return static_cast<size_t>(slot * head_dim + dim);
+  }
 };
 
 /// Neighbouring rows of a batch that continue one sequence. A batch is a list of segments: one for

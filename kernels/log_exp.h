@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 
 namespace minicpm {
 
@@ -13,16 +12,14 @@ constexpr double kLn2High =
 constexpr double kLn2Low = 0x1.ef35793c7673p-45;
 
 /// ln(x) for a normal x > 0: x = m 2^e with m near 1, and ln m = 2 artanh((m - 1) / (m + 1)).
-static inline double natural_log(double x) {
-  uint64_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
+static constexpr double natural_log(double x) {
+  const auto bits = __builtin_bit_cast(uint64_t, x);
   // Adding the distance from sqrt(1/2) to 1 carries into the exponent just where m would exceed
   // sqrt(2).
   const uint64_t shifted = bits + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd);
   const double exponent = static_cast<double>(static_cast<int64_t>(shifted >> 52) - 1023);
   const uint64_t mantissa_bits = (shifted & 0x000fffffffffffff) + 0x3fe6a09e667f3bcd;
-  double m;
-  std::memcpy(&m, &mantissa_bits, sizeof m);
+  const auto m = __builtin_bit_cast(double, mantissa_bits);
   const double s = (m - 1) / (m + 1), z = s * s;
   double series = 1.0 / 25;
   for (int odd = 23; odd >= 3; odd -= 2) series = series * z + 1.0 / odd;
@@ -31,7 +28,7 @@ static inline double natural_log(double x) {
 
 /// e^x for x <= 700: x = n ln 2 + r, and e^r by its Taylor series. Below -700 it stays at e^-700,
 /// which is nothing in any sum. No branches: a loop over it becomes vectors.
-static inline double natural_exp(double x) {
+static constexpr double natural_exp(double x) {
   const double inside = x < -700 ? -700 : x;
   const double shifted =
       inside * 0x1.71547652b82fep+0 + 0x1.8p52;  // x / ln 2, an integer in the low bits
@@ -51,12 +48,8 @@ static inline double natural_exp(double x) {
   series = series * r + 0.5;
   series = series * r + 1;
   series = series * r + 1;
-  uint64_t bits;
-  std::memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits + 1023) << 52;  // 2^n
-  double power;
-  std::memcpy(&power, &bits, sizeof power);
-  return series * power;
+  const uint64_t bits = (__builtin_bit_cast(uint64_t, shifted) + 1023) << 52;  // 2^n
+  return series * __builtin_bit_cast(double, bits);
 }
 
 }  // namespace minicpm

@@ -165,7 +165,7 @@ struct PackedPlace {
 
 /// Where `bits` bits of a column lie in lines that hold 8 / bits steps each, from a block's first
 /// line on.
-static inline PackedPlace packed_place(int bits, int64_t lane, int64_t column) {
+static constexpr PackedPlace packed_place(int bits, int64_t lane, int64_t column) {
   const int64_t steps = 8 / bits, step = column % kPackedColumns / kPackedStep;
   return {step / steps * kPackedLine + lane * kPackedStep + column % kPackedStep,
           static_cast<int>(step % steps) * bits};

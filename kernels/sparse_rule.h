@@ -23,19 +23,21 @@ struct SparseRule {
   bool coarse = false;       // the softmax's normalizer: over coarse pooled keys, or exact
 
   /// Blocks that a query attends to at most.
-  int budget() const { return top_k + local_blocks; }
+  constexpr int budget() const { return top_k + local_blocks; }
 
   /// Blocks up to its own that a query always attends to: v4.1 has one more.
-  int near() const { return v41 ? local_blocks + 1 : local_blocks; }
+  constexpr int near() const { return v41 ? local_blocks + 1 : local_blocks; }
 
-  bool attends_all(int64_t position) const {
+  constexpr bool attends_all(int64_t position) const {
     return position + 1 < dense_len || position / kBlockTokens < budget();
   }
 
   /// For a query that does not attend to all: the blocks [init_blocks, candidates_end) compete for
   /// `chosen` places.
-  int64_t candidates_end(int64_t position) const { return position / kBlockTokens + 1 - near(); }
-  int chosen() const { return budget() - init_blocks - near(); }
+  constexpr int64_t candidates_end(int64_t position) const {
+    return position / kBlockTokens + 1 - near();
+  }
+  constexpr int chosen() const { return budget() - init_blocks - near(); }
 
   /// Throws Error{kShape} where the blocks always attended to exceed the budget, or one is
   /// negative.
@@ -59,7 +61,7 @@ struct BlockMasks {
   uint64_t* words = nullptr;  // no data: every query attends to all before it
   int64_t stride = 0;
 
-  bool has(int64_t row, int64_t block) const {
+  constexpr bool has(int64_t row, int64_t block) const {
     return words[row * stride + block / 64] >> (block % 64) & 1;
   }
 };
