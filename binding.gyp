@@ -116,7 +116,7 @@
       'conditions': [
         ['sanitize==""', {
           'dependencies': ['simt', 'simt_kernels'],
-          'sources': ['<!@(node -p "require(\'fs\').readdirSync(\'test/simt\').filter(f => f.endsWith(\'_test.cpp\')).map(f => \'test/simt/\' + f).join(\' \')")'],
+          'sources': ['<!@(node -p "[\'test/cuda\', \'test/simt\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\') && !f.endsWith(\'kernels.cpp\')).map(f => d + \'/\' + f)).join(\' \')")'],
         }],
       ],
     },
@@ -146,7 +146,9 @@
         {
           'target_name': 'simt_kernels',
           'type': 'static_library',
-          'sources': ['test/simt/correct_kernels.cpp', 'test/simt/faulty_kernels.cpp'],
+          'sources': [
+            'test/cuda/kernels.cpp', 'test/simt/correct_kernels.cpp', 'test/simt/faulty_kernels.cpp',
+          ],
           'cflags_cc': [
             '-O2', '-g1', '-fsanitize=thread', '-fno-optimize-sibling-calls', '-fno-tree-vectorize',
             '-fno-tree-loop-distribute-patterns',

@@ -15,6 +15,7 @@
 #define SHARED(type, name, count) __shared__ type name[count]
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(128) unsigned char name[]
 #define DEVICE __device__ __forceinline__
+#define UNROLL _Pragma("unroll")
 #else
 #include "kernels/simt/builtins.h"
 /// An array of the block's, of `count` elements; `__shared__` alone is unknown to the emulator.
@@ -25,6 +26,8 @@
   auto* const name =         \
       reinterpret_cast<unsigned char*>(::minicpm::simt::current->block->dynamic_shared)
 #define DEVICE inline
+/// The loop that follows becomes straight code, so that its arrays can be registers.
+#define UNROLL
 #endif
 
 namespace minicpm::cuda {
@@ -32,13 +35,10 @@ namespace minicpm::cuda {
 constexpr int kWarp = 32;
 constexpr unsigned kAllLanes = ~0u;
 
-/// A cudaStream_t.
-using Stream = void*;
-
 struct Launch {
   dim3 grid, block;
   size_t shared_bytes = 0;  // dynamic
-  Stream stream = nullptr;
+  void* stream = nullptr;   // cudaStream_t
 };
 
 /// Starts `kernel`. Throws Error{kDevice} with CUDA's own words where the launch is refused.

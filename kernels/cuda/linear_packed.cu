@@ -1,0 +1,158 @@
+// Linear with packed weights (kernels/packed.h) on CUDA: a block per row tile of 16 rows, whose
+// lines of 64 bytes its warps share out; four lanes read a line, 16 bytes each, which are columns
+// of four rows. Memory bound: the floor is the weights' bytes / bandwidth.
+#include "kernels/cuda/linear_rows.h"
+#include "kernels/cuda/packed_matrix.cuh"
+
+namespace minicpm::cuda {
+
+namespace {
+
+constexpr int kPackedWarps = 4;
+constexpr int kLanesOfLine = 4;
+constexpr int kRowsOfLane = 4;
+constexpr int kLinesOfWarp = kWarp / kLanesOfLine;
+
+/// What a lane holds of a line: columns [first, first + kColumns) of four rows.
+template <DType kFormat>
+struct PackedLine {
+  // Formats with planes have lines of 4 bits, and the upper bits of 32 columns behind four of them.
+  static constexpr int kBits = has_planes(kFormat) ? 4 : packed_bits(kFormat);
+  static constexpr int kSteps = 8 / kBits;
+  static constexpr int kColumns = kSteps * static_cast<int>(kPackedStep);
+  static constexpr int kLinesOfBlock = static_cast<int>(kPackedColumns) / kColumns;
+
+  Vector low, high;
+
+  DEVICE PackedLine(const unsigned char* integers, int64_t line, int part) : high{} {
+    const int64_t in_block = line % kLinesOfBlock;
+    const unsigned char* block = integers + line / kLinesOfBlock * packed_block_bytes(kFormat);
+    low = load_vector(block + in_block * kPackedLine + part * 16);
+    if constexpr (has_planes(kFormat)) {
+      const int64_t plane = kFormat == DType::w6 ? in_block / 2 : 0;
+      high = load_vector(block + (kLinesOfBlock + plane) * kPackedLine + part * 16);
+    }
+  }
+
+  /// Number u of row `r` in column `column` of the line, the `line`-th.
+  DEVICE int u(int r, int column, int64_t line) const {
+    const int step = column / 4, byte = column % 4 * 8;
+    int number = static_cast<int>(low.words[r] >> (byte + step * kBits)) & ((1 << kBits) - 1);
+    if constexpr (has_planes(kFormat)) {
+      constexpr int kUpper = packed_bits(kFormat) - 4;
+      const int in_block = static_cast<int>(line % kLinesOfBlock) * kSteps + step;
+      const int shift = byte + in_block % (8 / kUpper) * kUpper;
+      number |= static_cast<int>(high.words[r] >> shift & ((1 << kUpper) - 1)) << 4;
+    }
+    return number;
+  }
+};
+
+/// Adds what one line gives to the sums of its four rows with each row of x.
+template <DType kFormat, int kRows>
+DEVICE void add_line(float (&sums)[kRows][kRowsOfLane], const LinearRows& op,
+                     const PackedMatrix& weight, int64_t tile, int64_t line) {
+  using Line = PackedLine<kFormat>;
+  const int part = static_cast<int>(threadIdx.x) % kLanesOfLine;
+  const int64_t first = line * Line::kColumns;
+  const int zero = packed_zero(kFormat, weight.scales);
+  const Line integers(weight.tiles + tile * weight.tile_bytes + weight.integers, line, part);
+  float dots[kRows][kRowsOfLane] = {}, inputs[kRows] = {};
+  UNROLL
+  for (int step = 0; step < Line::kSteps; step++) {
+    float q[kRowsOfLane][4];
+    for (int r = 0; r < kRowsOfLane; r++) {
+      for (int c = 0; c < 4; c++) {
+        q[r][c] = static_cast<float>(integers.u(r, step * 4 + c, line) - zero);
+      }
+    }
+    UNROLL
+    for (int row = 0; row < kRows; row++) {
+      if (row >= op.rows) break;
+      const Vector x = load_vector(op.x + row * op.in + first + step * 4);
+      for (int c = 0; c < 4; c++) {
+        const float input = __builtin_bit_cast(float, x.words[c]);
+        inputs[row] += input;
+        for (int r = 0; r < kRowsOfLane; r++) dots[row][r] = fmaf(q[r][c], input, dots[row][r]);
+      }
+    }
+  }
+  for (int r = 0; r < kRowsOfLane; r++) {
+    const int64_t lane = part * kRowsOfLane + r;
+    const float scale = weight.scale(tile, lane, first);
+    const float minimum = weight.minimum_of(tile, lane, first);
+    UNROLL
+    for (int row = 0; row < kRows; row++) {
+      sums[row][r] = fmaf(dots[row][r], scale, sums[row][r]);
+      sums[row][r] = fmaf(-minimum, inputs[row], sums[row][r]);
+    }
+  }
+}
+
+// grid: [row tiles], threads: [kPackedWarps * 32]
+template <DType kFormat, int kRows>
+__global__ void linear_packed_kernel(LinearRows op, PackedMatrix weight) {
+  SHARED(float, of_warps, kPackedWarps* kRows* static_cast<int>(kPackedRows));
+  const int warp = static_cast<int>(threadIdx.x) / kWarp;
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  const int64_t tile = blockIdx.x, lines = op.in / PackedLine<kFormat>::kColumns;
+  float sums[kRows][kRowsOfLane] = {};
+  for (int64_t line = warp * kLinesOfWarp + lane / kLanesOfLine; line < lines;
+       line += kPackedWarps * kLinesOfWarp) {
+    add_line<kFormat>(sums, op, weight, tile, line);
+  }
+  UNROLL
+  for (int row = 0; row < kRows; row++) {
+    for (int r = 0; r < kRowsOfLane; r++) {
+      float sum = sums[row][r];
+      for (int bits = kLanesOfLine; bits < kWarp; bits *= 2) {
+        sum += __shfl_xor_sync(kAllLanes, sum, bits);
+      }
+      if (lane < kLanesOfLine) {
+        of_warps[(warp * kRows + row) * kPackedRows + lane * kRowsOfLane + r] = sum;
+      }
+    }
+  }
+  __syncthreads();
+  for (int i = static_cast<int>(threadIdx.x); i < kRows * static_cast<int>(kPackedRows);
+       i += kPackedWarps * kWarp) {
+    const int row = i / static_cast<int>(kPackedRows);
+    const int64_t column = tile * kPackedRows + i % kPackedRows;
+    if (row >= op.rows || column >= op.out) continue;
+    float sum = of_warps[i];
+    for (int w = 1; w < kPackedWarps; w++) sum += of_warps[w * kRows * kPackedRows + i];
+    op.store(row, column, sum);
+  }
+}
+
+template <DType kFormat>
+void multiply_packed(const Linear& op, Stream stream) {
+  const auto tiles = static_cast<unsigned>(packed_tiles(op.weight.rows));
+  for_row_chunks(op, [&](const LinearRows& rows) {
+    const Launch shape{{tiles}, {kPackedWarps * kWarp}, 0, stream};
+    const auto kernel = rows.rows == 1 ? linear_packed_kernel<kFormat, 1>
+                                       : linear_packed_kernel<kFormat, kMostRows>;
+    launch(shape, kernel, rows, packed_matrix(op.weight));
+  });
+}
+
+}  // namespace
+
+void linear_packed(const Linear& op, Stream stream) {
+  expect("linear", reinterpret_cast<uintptr_t>(op.x.data) % sizeof(Vector) == 0,
+         "on CUDA x should start at a multiple of 16 bytes");
+  switch (op.weight.dtype) {
+    case DType::w8:
+      return multiply_packed<DType::w8>(op, stream);
+    case DType::w6:
+      return multiply_packed<DType::w6>(op, stream);
+    case DType::w5:
+      return multiply_packed<DType::w5>(op, stream);
+    case DType::w4:
+      return multiply_packed<DType::w4>(op, stream);
+    default:
+      return multiply_packed<DType::w2>(op, stream);
+  }
+}
+
+}  // namespace minicpm::cuda

@@ -1,0 +1,68 @@
+// A packed matrix (kernels/packed.h) as kernels read it. Where its parts are is worked out by the
+// launcher.
+#pragma once
+
+#include "kernels/cuda/port.h"
+#include "kernels/packed.h"
+
+namespace minicpm::cuda {
+
+struct PackedMatrix {
+  const unsigned char* tiles;
+  int64_t columns;
+  int64_t tile_bytes;                   // of a row tile
+  int64_t integers;                     // where in a row tile they start, in bytes
+  int64_t minimum, step, minimum_step;  // the same, of the arrays beside the scales at its start
+  int group;
+  Scales scales;
+
+  /// Of row `lane` of row tile `tile`.
+  DEVICE float scale(int64_t tile, int64_t lane, int64_t column) const {
+    if (!has_two_levels(scales)) return half_at(tile, 0, column / group, lane);
+    return half_at(tile, 0, column / kPackedSuper, lane) * step_at(tile, step, column, lane);
+  }
+
+  /// What is subtracted; 0 where there is no minimum.
+  DEVICE float minimum_of(int64_t tile, int64_t lane, int64_t column) const {
+    switch (scales) {
+      case Scales::minimum:
+        return half_at(tile, minimum, column / group, lane);
+      case Scales::zero_point:
+        return scale(tile, lane, column) * step_at(tile, step, column, lane);
+      case Scales::two_level_minimum:
+        return half_at(tile, minimum, column / kPackedSuper, lane) *
+               step_at(tile, minimum_step, column, lane);
+      default:
+        return 0;
+    }
+  }
+
+ private:
+  DEVICE float half_at(int64_t tile, int64_t array, int64_t entry, int64_t lane) const {
+    const auto* halves = reinterpret_cast<const F16*>(tiles + tile * tile_bytes + array);
+    return to_float(halves[entry * kPackedRows + lane]);
+  }
+  DEVICE float step_at(int64_t tile, int64_t array, int64_t column, int64_t lane) const {
+    const auto* steps = reinterpret_cast<const int8_t*>(tiles + tile * tile_bytes + array);
+    return static_cast<float>(steps[column / group * kPackedRows + lane]);
+  }
+};
+
+inline PackedMatrix packed_matrix(const Tensor& matrix) {
+  const PackedScales parts =
+      packed_scales(matrix.data, matrix.columns, matrix.group, matrix.scales);
+  const auto offset = [&](const void* part) {
+    return part ? static_cast<const char*>(part) - matrix.as<const char>() : 0;
+  };
+  return {matrix.as<const unsigned char>(),
+          matrix.columns,
+          packed_tile_bytes(matrix),
+          packed_scale_bytes(matrix.columns, matrix.group, matrix.scales),
+          offset(parts.minimum),
+          offset(parts.step),
+          offset(parts.minimum_step),
+          matrix.group,
+          matrix.scales};
+}
+
+}  // namespace minicpm::cuda
