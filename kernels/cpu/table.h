@@ -6,10 +6,13 @@
 #include "kernels/attention.h"
 #include "kernels/cpu/workers.h"
 #include "kernels/embed.h"
+#include "kernels/feedback.h"
+#include "kernels/gram.h"
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
 #include "kernels/log_prob.h"
 #include "kernels/pack.h"
+#include "kernels/pack_feedback.h"
 #include "kernels/pool_keys.h"
 #include "kernels/quantize_rows.h"
 #include "kernels/rms_norm.h"
@@ -29,6 +32,9 @@ struct CpuKernels {
   void (*linears)(const Linears&, Workers&);
   void (*quantize_rows)(const QuantizeRows&, Workers&);
   void (*pack)(const Pack&, Workers&);
+  void (*gram)(const Gram&, Workers&);
+  void (*feedback)(const Feedback&, Workers&);
+  void (*pack_feedback)(const PackFeedback&, Workers&);
   void (*rope)(const Rope&, Workers&);
   void (*kv_append)(const KvAppend&, Workers&);
   void (*pool_keys)(const PoolKeys&, Workers&);
@@ -57,6 +63,9 @@ void linear(const Linear& op, Workers& workers);
 void linears(const Linears& op, Workers& workers);
 void quantize_rows(const QuantizeRows& op, Workers& workers);
 void pack(const Pack& op, Workers& workers);
+void gram(const Gram& op, Workers& workers);
+void feedback(const Feedback& op, Workers& workers);
+void pack_feedback(const PackFeedback& op, Workers& workers);
 void rope(const Rope& op, Workers& workers);
 void kv_append(const KvAppend& op, Workers& workers);
 void pool_keys(const PoolKeys& op, Workers& workers);

@@ -3,16 +3,21 @@
 // (the backend).
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "kernels/attention.h"
 #include "kernels/embed.h"
+#include "kernels/feedback.h"
+#include "kernels/gram.h"
 #include "kernels/half.h"
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
 #include "kernels/log_prob.h"
 #include "kernels/pack.h"
+#include "kernels/pack_feedback.h"
 #include "kernels/pool_keys.h"
 #include "kernels/quant_arrays.h"
 #include "kernels/quantize_rows.h"
@@ -38,6 +43,9 @@ void repack(const Repack& op);
 void repack_arrays(const RepackArrays& op);
 void pack_ternary(const PackTernary& op);
 void reorder(const ReorderColumns& op);
+void gram(const Gram& op);
+void feedback(const Feedback& op);
+void pack_feedback(const PackFeedback& op);
 void rope(const Rope& op);
 void kv_append(const KvAppend& op);
 void pool_keys(const PoolKeys& op);

@@ -7,10 +7,13 @@
 
 #include "kernels/attention.h"
 #include "kernels/embed.h"
+#include "kernels/feedback.h"
+#include "kernels/gram.h"
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
 #include "kernels/log_prob.h"
 #include "kernels/pack.h"
+#include "kernels/pack_feedback.h"
 #include "kernels/pool_keys.h"
 #include "kernels/quant_arrays.h"
 #include "kernels/quantize_rows.h"
@@ -48,6 +51,9 @@ class Backend {
   virtual void run(const RepackArrays&) = 0;
   virtual void run(const PackTernary&) = 0;
   virtual void run(const ReorderColumns&) = 0;
+  virtual void run(const Gram&) = 0;
+  virtual void run(const Feedback&) = 0;
+  virtual void run(const PackFeedback&) = 0;
   virtual void run(const Rope&) = 0;
   virtual void run(const KvAppend&) = 0;
   virtual void run(const PoolKeys&) = 0;

@@ -32,6 +32,9 @@ class CpuBackend final : public Backend {
   void run(const RepackArrays& op) override { checked(op, repack_arrays); }
   void run(const PackTernary& op) override { checked(op, pack_ternary); }
   void run(const ReorderColumns& op) override { checked(op, reorder); }
+  void run(const Gram& op) override { checked(op, kernels_.gram); }
+  void run(const Feedback& op) override { checked(op, kernels_.feedback); }
+  void run(const PackFeedback& op) override { checked(op, kernels_.pack_feedback); }
   void run(const Rope& op) override { checked(op, kernels_.rope); }
   void run(const KvAppend& op) override { checked(op, kernels_.kv_append); }
   void run(const PoolKeys& op) override { checked(op, kernels_.pool_keys); }

@@ -24,6 +24,9 @@ class ReferenceBackend final : public Backend {
   void run(const RepackArrays& op) override { checked(op, reference::repack_arrays); }
   void run(const PackTernary& op) override { checked(op, reference::pack_ternary); }
   void run(const ReorderColumns& op) override { checked(op, reference::reorder); }
+  void run(const Gram& op) override { checked(op, reference::gram); }
+  void run(const Feedback& op) override { checked(op, reference::feedback); }
+  void run(const PackFeedback& op) override { checked(op, reference::pack_feedback); }
   void run(const Rope& op) override { checked(op, reference::rope); }
   void run(const KvAppend& op) override { checked(op, reference::kv_append); }
   void run(const PoolKeys& op) override { checked(op, reference::pool_keys); }

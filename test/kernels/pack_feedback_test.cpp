@@ -1,0 +1,194 @@
+#include "kernels/pack_feedback.h"
+
+#include <algorithm>
+
+#include "test/kernels/packed_arrays.h"
+#include "test/kernels/test.h"
+
+namespace minicpm::test {
+
+namespace {
+
+/// Inputs of a linear that depend on each other, the first tokens of each window with large numbers
+/// in a few columns: what attention sinks have.
+Array inputs(int tokens, int columns, float outlier = 0, int window = 64) {
+  Random random(3);
+  Array x(tokens, columns), mixing(columns, columns);
+  mixing.fill(random, -1, 1);
+  for (int t = 0; t < tokens; t++) {
+    std::vector<float> source(static_cast<size_t>(columns / 4));
+    for (float& number : source) number = random.between(-1, 1);
+    for (int i = 0; i < columns; i++) {
+      float sum = random.between(-0.5f, 0.5f);
+      for (int s = 0; s < columns / 4; s++) {
+        sum += mixing.floats()[i * columns + s] * source[static_cast<size_t>(s)];
+      }
+      if (t % window < 4 && i % 16 == 5) sum += outlier * (i % 32 == 5 ? 1.0f : -1.0f);
+      x.floats()[t * columns + i] = sum;
+    }
+  }
+  return x;
+}
+
+/// The gram matrix of tokens, those at the first `skipped` positions of each window left out.
+Array gram_of(Array& x, int skipped = 0, int window = 64) {
+  const Tensor all = x.tensor();
+  Array gram(all.columns, all.columns);
+  for (int64_t first = 0; first < all.rows; first += window) {
+    reference::gram({gram.tensor(), all.slice(first + skipped, window - skipped)});
+  }
+  return gram;
+}
+
+struct Split {
+  explicit Split(const Array& gram, int64_t columns) : coefficients(gram), importance(1, columns) {
+    std::vector<double> work(static_cast<size_t>(columns * columns));
+    reference::feedback({coefficients.tensor(), importance.tensor(), 0.01f, work.data()});
+  }
+  PackFeedback op(PackedArray& y, Array& weights) {
+    return {y.tensor(), weights.tensor(), coefficients.tensor(), importance.tensor()};
+  }
+
+  Array coefficients, importance;
+};
+
+/// e G e^T over rows of errors e: what rounding changes of the linear's outputs, squared, on those
+/// inputs.
+double output_error(PackedArray& packed, Array& weights, Array& gram) {
+  const Tensor w = weights.tensor();
+  double sum = 0;
+  for (int64_t row = 0; row < w.rows; row++) {
+    const PackedRow found = packed.row(row);
+    std::vector<double> e(static_cast<size_t>(w.columns));
+    for (int64_t i = 0; i < w.columns; i++) {
+      e[static_cast<size_t>(i)] = weights.floats()[row * w.columns + i] - found.weight(i);
+    }
+    for (int64_t i = 0; i < w.columns; i++) {
+      for (int64_t j = 0; j <= i; j++) {
+        sum += (i == j ? 1 : 2) * e[static_cast<size_t>(i)] * e[static_cast<size_t>(j)] *
+               gram.floats()[i * w.columns + j];
+      }
+    }
+  }
+  return sum;
+}
+
+PackedArray with_feedback(DType format, int group, Array& weights, const Array& gram) {
+  PackedArray packed(format, group, weights.tensor().rows, weights.tensor().columns);
+  reference::pack_feedback(Split(gram, weights.tensor().columns).op(packed, weights));
+  return packed;
+}
+
+}  // namespace
+
+TEST("rounding with feedback changes a linear's outputs less than rounding to nearest") {
+  constexpr int kColumns = 160;
+  Array x = inputs(512, kColumns), gram = gram_of(x), weights(19, kColumns);
+  Random random(5);
+  weights.fill(random, -1, 1);
+  for (DType format : kPackedFormats) {
+    for (int group : {32, 128}) {
+      PackedArray nearest(format, group, weights),
+          fed = with_feedback(format, group, weights, gram);
+      CHECK(output_error(fed, weights, gram) < 0.6 * output_error(nearest, weights, gram));
+    }
+  }
+}
+
+TEST("inputs that do not depend on each other feed nothing back") {
+  Array gram(64, 64), weights(16, 64);
+  for (size_t i = 0; i < 64; i++) gram.floats()[i * 65] = 1;
+  Random random(6);
+  weights.fill(random, -1, 1);
+  PackedArray nearest(DType::w8, 32, weights), fed = with_feedback(DType::w8, 32, weights, gram);
+  CHECK(std::memcmp(nearest.bytes().data(), fed.bytes().data(), fed.bytes().size()) == 0);
+}
+
+TEST("weights that a format holds exactly stay as they are, whatever is fed back") {
+  Array x = inputs(256, 96), gram = gram_of(x);
+  Random random(8);
+  for (DType format : kPackedFormats) {
+    const FeedbackLevels levels = feedback_levels(format);
+    Array weights(5, 96);
+    for (int i = 0; i < 5 * 96; i++) {
+      const auto span = static_cast<int>(levels.high - levels.low) + 1;
+      const auto q = static_cast<float>(random.below(span)) + levels.low;
+      weights.floats()[i] = (i % 32 == 0 ? levels.low : q) / 16;
+    }
+    PackedArray fed = with_feedback(format, 32, weights, gram);
+    for (int row = 0; row < 5; row++) {
+      for (int i = 0; i < 96; i++) {
+        CHECK(fed.row(row).weight(i) == weights.floats()[row * 96 + i]);
+      }
+    }
+  }
+}
+
+TEST("packing with feedback is as good as the definition on all sets, the same for all threads") {
+  for (int columns : {32, 160, 576}) {
+    Array x = inputs(320, columns), gram = gram_of(x);
+    Split split(gram, columns);
+    for (int64_t rows : {1, 16, 83}) {
+      Array weights(rows, columns);
+      Random random(9);
+      weights.fill(random, -1, 1);
+      for (DType format : kPackedFormats) {
+        for (int group : {32, 64, 128}) {
+          PackedArray expected(format, group, rows, columns);
+          reference::pack_feedback(split.op(expected, weights));
+          const double error = output_error(expected, weights, gram);
+          for (const CpuKernels* set : kernel_sets()) {
+            std::vector<unsigned char> first;
+            for (int threads : {1, 3}) {
+              Workers workers(threads);
+              PackedArray y(format, group, rows, columns);
+              set->pack_feedback(split.op(y, weights), workers);
+              // Where two integers are as near as each other, sums in another order choose another.
+              const double found = output_error(y, weights, gram);
+              CHECK(std::abs(found - error) < (rows == 1 ? 0.3 : 0.05) * error);
+              const unsigned char* bytes = y.bytes().data();
+              if (threads == 1) first.assign(bytes, bytes + y.bytes().size());
+              CHECK(std::equal(first.begin(), first.end(), bytes));
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST("a group with a number that is none has a scale that says so, and disturbs no other") {
+  Array x = inputs(256, 96), gram = gram_of(x), weights(3, 96);
+  Random random(10);
+  weights.fill(random, -1, 1);
+  Split split(gram, 96);
+  Array broken = weights;
+  broken.floats()[96 + 40] = NAN;
+  for (const CpuKernels* set : kernel_sets()) {
+    Workers workers(1);
+    PackedArray whole(DType::w4, 32, 3, 96), y(DType::w4, 32, 3, 96);
+    set->pack_feedback(split.op(whole, weights), workers);
+    set->pack_feedback(split.op(y, broken), workers);
+    CHECK(std::isnan(y.row(1).scale(40)) && y.row(1).q(40) == 0);
+    CHECK(!std::isnan(y.row(1).scale(70)));
+    for (int i = 0; i < 96; i++) {
+      CHECK(y.row(0).weight(i) == whole.row(0).weight(i));
+      CHECK(y.row(2).weight(i) == whole.row(2).weight(i));
+    }
+  }
+}
+
+TEST("outliers at the first positions cost the others less where the gram matrix leaves them out") {
+  constexpr int kColumns = 128;
+  Array x = inputs(1024, kColumns, 60), weights(32, kColumns);
+  Random random(11);
+  weights.fill(random, -1, 1);
+  Array all = gram_of(x), others = gram_of(x, 4);
+  for (DType format : {DType::w4, DType::w2}) {
+    PackedArray gptq = with_feedback(format, 64, weights, all);
+    PackedArray p_gptq = with_feedback(format, 64, weights, others);
+    CHECK(output_error(p_gptq, weights, others) < 0.9 * output_error(gptq, weights, others));
+  }
+}
+
+}  // namespace minicpm::test
