@@ -92,7 +92,7 @@
         'kernels/cpu/select_blocks.cpp',
         'kernels/cpu/sets.cpp',
         'kernels/cpu/workers.cpp',
-        '<!@(node -p "[\'kernels\', \'kernels/reference\', \'native/backend\', \'native/engine\', \'native/model\', \'native/os\', \'native/weights\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\')).map(f => d + \'/\' + f)).join(\' \')")',
+        '<!@(node -p "[\'kernels\', \'kernels/reference\', \'native/backend\', \'native/engine\', \'native/model\', \'native/os\', \'native/quantize\', \'native/weights\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\')).map(f => d + \'/\' + f)).join(\' \')")',
       ],
       'dependencies': ['cpu_baseline', 'cpu_avx2', 'cpu_avxvnni', 'cpu_avx512'],
       'export_dependent_settings': ['cpu_baseline', 'cpu_avx2', 'cpu_avxvnni', 'cpu_avx512'],

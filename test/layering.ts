@@ -18,8 +18,10 @@ const typescriptLayers: Readonly<Record<string, readonly string[]>> = {
   index: ["chat", "tools", "constraint", "engine", "quantize", "model", "native", "errors"],
   agents: ["index", "chat", "tools", "errors"],
   server: ["index", "chat", "tools", "constraint", "engine", "model", "native", "errors"],
+  convert: ["bench", "quantize", "model", "native", "errors"],
   bench: ["index", "chat", "tools", "engine", "model", "native", "errors"],
   cli: [
+    "convert",
     "bench",
     "server",
     "agents",
@@ -55,7 +57,17 @@ const nativeLayers: Readonly<Record<string, readonly string[]>> = {
     "kernels",
     "kernels/formats",
   ],
+  "native/quantize": [
+    "native/engine",
+    "native/model",
+    "native/weights",
+    "native/backend",
+    "native/os",
+    "kernels",
+    "kernels/formats",
+  ],
   "native/binding": [
+    "native/quantize",
     "native/engine",
     "native/model",
     "native/weights",

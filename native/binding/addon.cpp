@@ -4,6 +4,7 @@
 #include "kernels/cpu/table.h"
 #include "kernels/packed.h"
 #include "native/backend/buffer.h"
+#include "native/binding/calibration_binding.h"
 #include "native/binding/environment.h"
 #include "native/binding/model_binding.h"
 #include "native/binding/pack_binding.h"
@@ -58,11 +59,15 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData<Environment>(environment);
   environment->model_class = Napi::Persistent(ModelBinding::define(env));
   environment->sequence_class = Napi::Persistent(SequenceBinding::define(env));
+  environment->calibration_class = Napi::Persistent(CalibrationBinding::define(env));
+  exports.Set("createCalibration",
+              Napi::Function::New(env, CalibrationBinding::create, "createCalibration"));
   exports.Set("devices", Napi::Function::New(env, devices, "devices"));
   exports.Set("memoryPlan", Napi::Function::New(env, memory_plan, "memoryPlan"));
   exports.Set("loadModel", Napi::Function::New(env, ModelBinding::load, "loadModel"));
   exports.Set("nativeBytes", Napi::Function::New(env, native_bytes, "nativeBytes"));
   exports.Set("packWeight", Napi::Function::New(env, pack_weight_rows, "packWeight"));
+  exports.Set("readWeight", Napi::Function::New(env, read_weight_rows, "readWeight"));
   exports.Set("packedLayout", kPackedLayout);
   exports.Set("probe", Napi::Function::New(env, probe, "probe"));
   return exports;

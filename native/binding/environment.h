@@ -16,6 +16,7 @@ struct Environment {
   Mailbox mailbox;
   Napi::FunctionReference model_class;
   Napi::FunctionReference sequence_class;
+  Napi::FunctionReference calibration_class;
 };
 
 /// Runs `action`, turning an Error into the exception JavaScript gets.

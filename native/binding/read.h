@@ -18,6 +18,8 @@ Packing read_packing(const Napi::Value& value);
 WeightFile read_weight_file(const Napi::Value& value);
 /// A WeightPlan of rank 2 in a file of its own.
 WeightSource read_weight_source(const Napi::Value& value);
+/// One that is not packed.
+WeightSource read_plain_source(const Napi::Value& value);
 SamplingOptions read_sampling(const Napi::Value& value, int vocab_size);
 
 /// A whole number in [low, high].

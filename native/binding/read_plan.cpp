@@ -185,9 +185,15 @@ WeightFile read_weight_file(const Napi::Value& value) {
 WeightSource read_weight_source(const Napi::Value& value) {
   WeightSource source = read_weight("weight", object(value, "weight"), 1);
   if (source.is_vector()) throw_type_error(value.Env(), "weight shape", "of rank 2");
-  if (is_packed(source.type) || is_in_arrays(source.type)) {
-    throw_type_error(value.Env(), "weight dtype", "none that is packed or in arrays");
+  if (is_in_arrays(source.type)) {
+    throw_type_error(value.Env(), "weight dtype", "none that is in arrays");
   }
+  return source;
+}
+
+WeightSource read_plain_source(const Napi::Value& value) {
+  WeightSource source = read_weight_source(value);
+  if (is_packed(source.type)) throw_type_error(value.Env(), "weight dtype", "none that is packed");
   return source;
 }
 

@@ -147,12 +147,7 @@ bool MiniCpm4::run(const Batch& batch, const std::function<bool()>& stop) {
   const int rows = static_cast<int>(batch.tokens.size());
   const Tensor tokens{a_.tokens.data, DType::i32, 1, rows};
   std::memcpy(tokens.data, batch.tokens.data(), batch.tokens.size_bytes());
-  for (size_t i = 0; i < batch.segments.size(); ++i) {
-    const Segment& segment = batch.segments[i];
-    batch.angles[i]->fill(segment.position, segment.count, a_.cos.slice(segment.row, 1).as<float>(),
-                          a_.sin.slice(segment.row, 1).as<float>());
-  }
-
+  fill_angles(batch);
   start(Embed{
       .y = a_.h.slice(0, rows), .tokens = tokens, .table = embed_, .scale = config_.embed_scale});
   for (int i = 0; i < config_.layers; ++i) {
@@ -163,13 +158,56 @@ bool MiniCpm4::run(const Batch& batch, const std::function<bool()>& stop) {
   return true;
 }
 
+void MiniCpm4::fill_angles(const Batch& batch) {
+  for (size_t i = 0; i < batch.segments.size(); ++i) {
+    const Segment& segment = batch.segments[i];
+    batch.angles[i]->fill(segment.position, segment.count, a_.cos.slice(segment.row, 1).as<float>(),
+                          a_.sin.slice(segment.row, 1).as<float>());
+  }
+}
+
+Tensor MiniCpm4::run_to(int index, Site site, const Batch& batch) {
+  const Layer& layer = layers_.at(static_cast<size_t>(index));
+  const int rows = static_cast<int>(batch.tokens.size());
+  fill_angles(batch);
+  if (site == Site::attention) return normed(layer.attention_norm, rows);
+  if (site == Site::attention_out) return attended(layer, index, batch, rows);
+  attention(layer, index, batch, rows);
+  if (site == Site::mlp) return normed(layer.mlp_norm, rows);
+  gate_and_up(layer, rows);
+  const Tensor gate = a_.gate.slice(0, rows);
+  start(SiluMul{.y = gate, .gate = gate, .up = a_.up.slice(0, rows)});
+  return gate;
+}
+
+void MiniCpm4::run_layer(int index, const Batch& batch) {
+  const Layer& layer = layers_.at(static_cast<size_t>(index));
+  const int rows = static_cast<int>(batch.tokens.size());
+  fill_angles(batch);
+  attention(layer, index, batch, rows);
+  mlp(layer, rows);
+}
+
+/// norm(h)
+Tensor MiniCpm4::normed(const Tensor& weight, int rows) {
+  const Tensor x = a_.x.slice(0, rows);
+  start(RmsNorm{.y = x, .x = a_.h.slice(0, rows), .weight = weight, .eps = config_.rms_norm_eps});
+  return x;
+}
+
 /// h += residual_scale * o(attention(norm(h)))
 void MiniCpm4::attention(const Layer& layer, int index, const Batch& batch, int rows) {
-  const Tensor h = a_.h.slice(0, rows), x = a_.x.slice(0, rows);
+  const Tensor h = a_.h.slice(0, rows), x = attended(layer, index, batch, rows);
+  multiply(
+      {Linear{.y = h, .x = x, .weight = layer.o, .residual = h, .scale = config_.residual_scale}});
+}
+
+/// attention(norm(h))
+Tensor MiniCpm4::attended(const Layer& layer, int index, const Batch& batch, int rows) {
+  const Tensor x = normed(layer.attention_norm, rows);
   const Tensor q = a_.q.slice(0, rows), k = a_.k.slice(0, rows), v = a_.v.slice(0, rows);
   const Tensor cos = a_.cos.slice(0, rows), sin = a_.sin.slice(0, rows);
 
-  start(RmsNorm{.y = x, .x = h, .weight = layer.attention_norm, .eps = config_.rms_norm_eps});
   multiply({Linear{.y = q, .x = x, .weight = layer.q}, Linear{.y = k, .x = x, .weight = layer.k},
             Linear{.y = v, .x = x, .weight = layer.v}});
   norm_heads(q, layer.q_norm);
@@ -193,8 +231,7 @@ void MiniCpm4::attention(const Layer& layer, int index, const Batch& batch, int 
   } else {
     start(attend);
   }
-  multiply(
-      {Linear{.y = h, .x = q, .weight = layer.o, .residual = h, .scale = config_.residual_scale}});
+  return q;
 }
 
 /// Pooled keys that end in a segment are of its own keys and of those of the block before.
@@ -245,14 +282,19 @@ void MiniCpm4::norm_heads(const Tensor& x, const Tensor& weight) {
   start(RmsNorm{.y = each, .x = each, .weight = weight, .eps = config_.rms_norm_eps});
 }
 
+/// gate(norm(h)) and up(norm(h))
+void MiniCpm4::gate_and_up(const Layer& layer, int rows) {
+  const Tensor x = normed(layer.mlp_norm, rows);
+  multiply({Linear{.y = a_.gate.slice(0, rows), .x = x, .weight = layer.gate},
+            Linear{.y = a_.up.slice(0, rows), .x = x, .weight = layer.up}});
+}
+
 /// h += residual_scale * down(silu(gate(norm(h))) * up(norm(h)))
 void MiniCpm4::mlp(const Layer& layer, int rows) {
-  const Tensor h = a_.h.slice(0, rows), x = a_.x.slice(0, rows);
+  const Tensor h = a_.h.slice(0, rows);
   const Tensor gate = a_.gate.slice(0, rows), up = a_.up.slice(0, rows);
 
-  start(RmsNorm{.y = x, .x = h, .weight = layer.mlp_norm, .eps = config_.rms_norm_eps});
-  multiply({Linear{.y = gate, .x = x, .weight = layer.gate},
-            Linear{.y = up, .x = x, .weight = layer.up}});
+  gate_and_up(layer, rows);
   Tensor gated = gate;
   if (rounds(layer.down) && !weights_.order_of(layer.down)) {
     gated = quantized(rows, gate.columns);

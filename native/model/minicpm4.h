@@ -66,6 +66,19 @@ class MiniCpm4 {
   /// The same without the head: [rows, hidden], f32.
   Tensor hidden(std::span<const int32_t> rows);
 
+  /// For calibration: where linears of a layer take their input from.
+  enum class Site { attention, attention_out, mlp, mlp_out };
+
+  /// The residual stream of the last batch's rows, [rows, hidden], f32: what a layer starts from,
+  /// to be read and written.
+  Tensor residual(int64_t rows) const { return a_.h.slice(0, rows); }
+  /// The input of a site's linears, [rows, in], f32, for the residual stream before the layer;
+  /// valid until the next call. The residual stream becomes what the linears before have made of
+  /// it.
+  Tensor run_to(int layer, Site site, const Batch& batch);
+  /// The residual stream behind the layer.
+  void run_layer(int layer, const Batch& batch);
+
   /// Ops started since construction.
   int64_t ops_started() const { return ops_; }
   /// Of every op between embedding and head.
@@ -91,10 +104,14 @@ class MiniCpm4 {
     size_t bytes = 0;
   };
 
+  Tensor normed(const Tensor& weight, int rows);
+  Tensor attended(const Layer& layer, int index, const Batch& batch, int rows);
   void attention(const Layer& layer, int index, const Batch& batch, int rows);
+  void fill_angles(const Batch& batch);
   BlockMasks select_blocks(int layer, const Batch& batch, const Tensor& q);
   void fetch_before(KvFetch& kv, int layer, std::span<const Segment> segments);
   void norm_heads(const Tensor& x, const Tensor& weight);
+  void gate_and_up(const Layer& layer, int rows);
   void mlp(const Layer& layer, int rows);
   template <typename Op>
   void start(const Op& op);

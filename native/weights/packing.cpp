@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <vector>
 
+#include "kernels/half.h"
 #include "kernels/packed.h"
 
 namespace minicpm {
@@ -28,13 +30,35 @@ DType stored_dtype(StoredType type) {
 
 }  // namespace
 
+void read_rows(const os::MappedFile& file, const WeightSource& source, RowRange rows, float* to) {
+  const std::byte* stored = file.data() + source.offset;
+  if (is_packed(source.type)) {
+    const Tensor matrix{const_cast<std::byte*>(stored), packed_dtype(source.type), source.rows,
+                        source.columns, source.group};
+    for (int64_t i = 0; i < rows.count; ++i) {
+      const PackedRow row(matrix, rows.first + i);
+      for (int64_t column = 0; column < source.columns; ++column) {
+        to[i * source.columns + column] = row.weight(column);
+      }
+    }
+    return;
+  }
+  const size_t row_bytes = stored_row_bytes(source.type, source.columns);
+  const int64_t head_dim =
+      source.interleaved_heads > 0 ? source.rows / source.interleaved_heads : 0;
+  for (int64_t i = 0; i < rows.count; ++i) {
+    const int64_t ours = rows.first + i;
+    const int64_t row = head_dim > 0 ? interleaved_row(ours, head_dim) : ours;
+    dequantize_row(source.type, stored + static_cast<size_t>(row) * row_bytes, source.columns,
+                   to + i * source.columns);
+  }
+}
+
 void pack_weight(const os::MappedFile& file, const WeightSource& source, RowRange rows,
                  const Tensor& to, Backend& backend, const std::function<void(int64_t)>& packed) {
   const int64_t columns = source.columns;
   const std::byte* stored = file.data() + source.offset;
   const size_t row_bytes = stored_row_bytes(source.type, columns);
-  const int64_t head_dim =
-      source.interleaved_heads > 0 ? source.rows / source.interleaved_heads : 0;
   const int64_t tiles = std::max<int64_t>(1, kSlabBytes / (4 * columns * kPackedRows));
   const int64_t most = std::min(tiles * kPackedRows, rows.count);
   const bool as_stored = packs_as_stored(source);
@@ -47,11 +71,7 @@ void pack_weight(const os::MappedFile& file, const WeightSource& source, RowRang
              stored_dtype(source.type), count, columns};
     if (!as_stored) {
       x = {slab.data(), DType::f32, count, columns};
-      for (int64_t i = 0; i < count; ++i) {
-        const int64_t row = head_dim > 0 ? interleaved_row(first + i, head_dim) : first + i;
-        dequantize_row(source.type, stored + static_cast<size_t>(row) * row_bytes, columns,
-                       slab.as<float>() + i * columns);
-      }
+      read_rows(file, source, {first, count}, slab.as<float>());
     }
     std::byte* at = to.as<std::byte>() + done / kPackedRows * tile_bytes;
     backend.run(Pack{.y = {at, to.dtype, count, columns, to.group}, .x = x});
@@ -97,6 +117,24 @@ bool pack_ternary_weight(const os::MappedFile& file, const WeightSource& source,
   backend.run(PackTernary{.y = to, .x = x, .exact = &exact});
   if (exact) file.forget(source.offset, stored_bytes(source));
   return exact;
+}
+
+Buffer read_rows_as(const WeightFile& file, const WeightSource& source, RowRange rows, DType type) {
+  const auto mapped = map_weights(file);
+  expect_inside(*mapped, source, file.path);
+  const auto numbers = static_cast<size_t>(source.columns);
+  Buffer result(static_cast<size_t>(rows.count) * numbers * size_of(type));
+  std::vector<float> row(numbers);
+  for (int64_t i = 0; i < rows.count; ++i) {
+    read_rows(*mapped, source, {rows.first + i, 1}, row.data());
+    std::byte* to = result.data() + static_cast<size_t>(i) * numbers * size_of(type);
+    if (type == DType::f32) std::memcpy(to, row.data(), 4 * numbers);
+    for (size_t column = 0; column < numbers && type != DType::f32; ++column) {
+      const uint16_t half = type == DType::f16 ? f32_to_f16(row[column]) : f32_to_bf16(row[column]);
+      std::memcpy(to + 2 * column, &half, sizeof half);
+    }
+  }
+  return result;
 }
 
 Buffer pack_rows(const WeightFile& file, const WeightSource& source, const Packing& packing,

@@ -60,6 +60,10 @@ struct RowRange {
   int64_t count;
 };
 
+/// Decodes `rows` of `source`, whose bytes are inside `file` and not packed, to f32, in our order
+/// of rows.
+void read_rows(const os::MappedFile& file, const WeightSource& source, RowRange rows, float* to);
+
 /// Packs `rows` of `source`, whose bytes are inside `file`, into `to`: in slabs of a few MiB whose
 /// pages of the file are given back. Rows stored interleaved are put in order. `packed(rows)` is
 /// called after each slab.
@@ -75,6 +79,9 @@ void repack_weight(const os::MappedFile& file, const WeightSource& source, const
 /// are not ternary after all.
 bool pack_ternary_weight(const os::MappedFile& file, const WeightSource& source, const Tensor& to,
                          Backend& backend);
+
+/// The same as f32, f16 or bf16, rounded to nearest; any first row. Throws Error{kCheckpoint}.
+Buffer read_rows_as(const WeightFile& file, const WeightSource& source, RowRange rows, DType type);
 
 /// The bytes of those rows, packed as `packing.format`, whatever the matrix's name. Throws
 /// Error{kCheckpoint, kShape} as Weights does.

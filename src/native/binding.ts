@@ -202,6 +202,52 @@ export interface NativeModel {
   dispose(): Promise<void>;
 }
 
+/** Where linears of a layer take their input from: q, k and v; o; gate and up; down. */
+export type CalibrationSite = "attention" | "attentionOut" | "mlp" | "mlpOut";
+
+export interface CalibrationOptions {
+  /** Tokens of a window, 32 to 512; each is a text of its own. */
+  readonly window: number;
+  /** First positions of each window that `gather` leaves out. */
+  readonly skipped: number;
+  /** Last windows, which `gather` leaves out and `compare` is about. */
+  readonly heldOut: number;
+  /** Part of the mean of a gram matrix's diagonal that is added to it. */
+  readonly damping: number;
+}
+
+/** Two models on the held-out windows; means over tokens, in nats. */
+export interface ModelComparison {
+  readonly tokens: number;
+  readonly sourceNll: number;
+  readonly packedNll: number;
+  /** KL(source || packed). */
+  readonly kl: number;
+  /** Tokens after which both have the same best one. */
+  readonly sameBest: number;
+}
+
+/**
+ * Windows of a text between the layers of a model, which is loaded one layer at a time: plans are of one layer, as
+ * `layers.0`, with `embed` and `norm` beside it. One call at a time.
+ */
+export interface NativeCalibration {
+  /** Learns what the inputs of a site of the layer behind the windows are like (kernels/gram.h, feedback.h). */
+  gather(layer: ModelPlan, site: CalibrationSite): Promise<void>;
+  /** A matrix of the site gathered last, rounded with feedback (kernels/pack_feedback.h): all its packed bytes. */
+  pack(
+    file: { readonly path: string; readonly bytes: number },
+    weight: WeightPlan,
+    packing: Packing,
+  ): Promise<Uint8Array>;
+  /** Takes the windows through a layer: all through `packed`, the held-out ones apart from that through `source`. */
+  advance(packed: ModelPlan, source: ModelPlan): Promise<void>;
+  /** Behind the last layer; the plans have the heads. */
+  compare(packed: ModelPlan, source: ModelPlan): Promise<ModelComparison>;
+  /** Ends the running call soon, with a StateError. */
+  cancel(): void;
+}
+
 export interface ProbeOptions {
   /** Threads that read and compute together. */
   readonly threads: number;
@@ -240,6 +286,14 @@ export interface NativeAddon {
     weight: WeightPlan,
     options: Packing & { readonly firstRow: number; readonly rows: number; readonly threads: number },
   ): Promise<Uint8Array>;
+  /** Rows of one matrix of a file, of any type, as numbers one behind the other. @throws CheckpointError as `packWeight`. */
+  readWeight(
+    file: { readonly path: string; readonly bytes: number },
+    weight: WeightPlan,
+    options: { readonly type: "BF16" | "F16" | "F32"; readonly firstRow: number; readonly rows: number },
+  ): Promise<Uint8Array>;
+  /** Whole windows of `tokens`. @throws StateError where none is left beside those held out. */
+  createCalibration(plan: ModelPlan, tokens: Int32Array, options: CalibrationOptions): NativeCalibration;
   /** kPackedLayout of kernels/packed.h: counts up when the bytes of packed matrices lie in another way. */
   readonly packedLayout: number;
   /** Measures the machine, off the JavaScript thread, while nothing else should run. */

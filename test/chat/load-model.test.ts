@@ -53,6 +53,14 @@ class ScriptedAddon implements NativeAddon {
     return Promise.resolve(new Uint8Array());
   }
 
+  readWeight() {
+    return Promise.resolve(new Uint8Array());
+  }
+
+  createCalibration(): never {
+    throw new Error("A scripted addon calibrates nothing.");
+  }
+
   probe() {
     return Promise.resolve({ bytesPerSecond: 1, flopsPerSecond: 1, int8OpsPerSecond: 1 });
   }
