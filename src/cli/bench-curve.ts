@@ -213,6 +213,7 @@ async function linesFor(
     const out = join(scratch, `packed-${pack}-${packGroup}`);
     if (existsSync(out)) return out;
     await quantize(path, out, {
+      method: "rtn",
       format: pack ?? "w4",
       group: packGroup,
       signal,

@@ -4,6 +4,7 @@ import { addBenchCommand } from "./bench.ts";
 import { addCacheCommand } from "./cache.ts";
 import { addChatCommand } from "./chat.ts";
 import { addCompleteCommand } from "./complete.ts";
+import { addDequantizeCommand } from "./dequantize.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addInspectCommand } from "./inspect.ts";
 import { addMcpCommand } from "./mcp.ts";
@@ -35,6 +36,7 @@ export function createProgram(terminal: Terminal, version: string): Command {
     addTokenizeCommand,
     addInspectCommand,
     addQuantizeCommand,
+    addDequantizeCommand,
     addBenchCommand,
   ]) {
     add(program, terminal);

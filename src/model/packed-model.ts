@@ -13,8 +13,15 @@ export const packedLayout = 1;
 /** Counts up when names or meanings of the fields below change. */
 const version = 1;
 
+/** How weights were rounded: to nearest, or with feedback by what a text makes of a layer's inputs. */
+export type PackMethod = "rtn" | "gptq" | "p-gptq";
+
+export const packMethods: readonly PackMethod[] = ["rtn", "gptq", "p-gptq"];
+
 /** A packed folder's own words. */
 export interface PackedModel extends Packing {
+  /** Absent: not said, `rtn`. */
+  readonly method?: PackMethod;
   readonly source: {
     readonly name: string;
     /** `modelFingerprint` of the checkpoint it was made from. */
@@ -23,13 +30,19 @@ export interface PackedModel extends Packing {
 }
 
 /** `__metadata__` of a packed folder's safetensors: texts, as the format has it. */
-export function packedMetadata({ format, group, source }: PackedModel): Record<string, string> {
+export function packedMetadata({
+  format,
+  group,
+  method = "rtn",
+  source,
+}: PackedModel): Record<string, string> {
   return {
     format: "pt",
     "minicpm.packed": String(version),
     "minicpm.layout": String(packedLayout),
     "minicpm.format": format,
     "minicpm.group": String(group),
+    "minicpm.method": method,
     "minicpm.source": source.name,
     "minicpm.source_fingerprint": source.fingerprint,
   };
@@ -61,6 +74,7 @@ export function readPackedMetadata(
   return {
     format: oneOf("format", packFormats),
     group: oneOf("group", packGroups),
+    ...(metadata["minicpm.method"] !== undefined && { method: oneOf("method", packMethods) }),
     source: { name: text("source"), fingerprint: text("source_fingerprint") },
   };
 }

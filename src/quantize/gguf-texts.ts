@@ -21,7 +21,6 @@ export function ggufTexts(checkpoint: OpenedCheckpoint): Texts {
   const text = openGguf(checkpoint).readText();
   const { json } = withFile(path, (source) => ggufTokenizer(path, readGguf(source).metadata));
   return {
-    "config.json": written(configJson(checkpoint)),
     "tokenizer.json": written({ version: "1.0", ...json, post_processor: prefixed(text) }),
     "tokenizer_config.json": written({
       ...text.templateTokens,
@@ -29,6 +28,7 @@ export function ggufTexts(checkpoint: OpenedCheckpoint): Texts {
       tokenizer_class: "PreTrainedTokenizerFast",
     }),
     ...(text.chatTemplate !== undefined && { "chat_template.jinja": text.chatTemplate }),
+    "config.json": written(configJson(checkpoint)), // without it a folder is no model: it comes last
   };
 }
 

@@ -1,12 +1,11 @@
 /** The safetensors file of a packed folder: matrices as native code packs them, then vectors as float32. */
-import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync } from "node:fs";
 import { withFile } from "../model/byte-source.ts";
 import { huggingFaceNames } from "../model/checkpoint.ts";
 import { fromF16 } from "../model/half.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
 import { type PackedModel, packedMetadata } from "../model/packed-model.ts";
 import {
-  packedLine,
   packedRows,
   packedShape,
   packingOfWeight,
@@ -14,19 +13,33 @@ import {
   weightElements,
 } from "../model/weight-size.ts";
 import { addon, type Packing, type WeightPlan } from "../native/binding.ts";
+import { safetensorsHeader, writeAll } from "./safetensors-file.ts";
 
 /** Bytes packed at once, about. */
 const partBytes = 32 * 2 ** 20;
 
 /** A weight of the checkpoint, and what it becomes. */
-interface PackedTensor {
+export interface PackedTensor {
   /** Hugging Face's. */
   readonly name: string;
+  /** Ours. */
+  readonly ours: string;
   readonly weight: WeightPlan;
   /** Absent: a vector, which becomes float32. */
   readonly packing?: Packing;
   readonly dtype: "U8" | "F32";
   readonly shape: readonly number[];
+  /** From the start of the file. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** All of the file but what the tensors hold. */
+export interface PackedFilePlan {
+  readonly header: Buffer;
+  /** In their order in the file. */
+  readonly tensors: readonly PackedTensor[];
+  /** Of the whole file. */
   readonly bytes: number;
 }
 
@@ -42,9 +55,28 @@ export interface PackedFileOptions {
   readonly threads: number;
 }
 
-/** Bytes of the file, but for its header. */
-export function packedFileBytes(checkpoint: OpenedCheckpoint, packing: Packing): number {
-  return packedTensors(checkpoint, packing).reduce((sum, { bytes }) => sum + bytes, 0);
+/** Matrices first: they are multiples of 64 bytes, so that each begins at one. */
+export function planPackedFile(checkpoint: OpenedCheckpoint, packed: PackedModel): PackedFilePlan {
+  const { plan, tiedHead, config } = checkpoint;
+  const names = huggingFaceNames(config, tiedHead);
+  const unplaced = Object.entries(plan.weights).map(([ours, weight]): Omit<PackedTensor, "offset"> => {
+    const name = names.get(ours) ?? ours;
+    if (weight.shape.length === 1) {
+      return { name, ours, weight, dtype: "F32", shape: weight.shape, bytes: 4 * weightElements(weight) };
+    }
+    const packing = packingOfWeight(ours, packed);
+    const [tiles, tileBytes] = packedShape(weight.shape, packing);
+    return { name, ours, weight, packing, dtype: "U8", shape: [tiles, tileBytes], bytes: tiles * tileBytes };
+  });
+  unplaced.sort((a, b) => Number(a.dtype === "F32") - Number(b.dtype === "F32"));
+  const header = safetensorsHeader(unplaced, packedMetadata(packed));
+  const tensors: PackedTensor[] = [];
+  let end = header.length;
+  for (const tensor of unplaced) {
+    tensors.push({ ...tensor, offset: end });
+    end += tensor.bytes;
+  }
+  return { header, tensors, bytes: end };
 }
 
 /** Writes it part by part, tens of MiB of memory in all; may be left early. Throws as `packWeight` and the file system. */
@@ -53,15 +85,14 @@ export async function* writePackedFile(
   checkpoint: OpenedCheckpoint,
   { packed, threads }: PackedFileOptions,
 ): AsyncGenerator<WriteProgress> {
-  const tensors = packedTensors(checkpoint, packed);
-  const total = packedFileBytes(checkpoint, packed);
+  const { header, tensors, bytes: total } = planPackedFile(checkpoint, packed);
   const file = openSync(path, "wx");
   try {
-    writeAll(file, headerBytes(tensors, packed));
-    let done = 0;
+    writeAll(file, header, 0);
     for (const tensor of tensors) {
-      for await (const bytes of parts(checkpoint, tensor, threads)) {
-        writeAll(file, bytes);
+      let done = tensor.offset;
+      for await (const bytes of roundedParts(checkpoint, tensor, threads)) {
+        writeAll(file, bytes, done);
         done += bytes.length;
         yield { done, total };
       }
@@ -72,38 +103,8 @@ export async function* writePackedFile(
   }
 }
 
-/** Matrices first: they are multiples of 64 bytes, so that each begins at one. */
-function packedTensors({ plan, tiedHead, config }: OpenedCheckpoint, packing: Packing): PackedTensor[] {
-  const names = huggingFaceNames(config, tiedHead);
-  const tensors = Object.entries(plan.weights).map(([ours, weight]): PackedTensor => {
-    const name = names.get(ours) ?? ours;
-    if (weight.shape.length === 1) {
-      return { name, weight, dtype: "F32", shape: weight.shape, bytes: 4 * weightElements(weight) };
-    }
-    const own = packingOfWeight(ours, packing);
-    const [tiles, tileBytes] = packedShape(weight.shape, own);
-    return { name, weight, packing: own, dtype: "U8", shape: [tiles, tileBytes], bytes: tiles * tileBytes };
-  });
-  return tensors.sort((a, b) => Number(a.dtype === "F32") - Number(b.dtype === "F32"));
-}
-
-/** Length and JSON, filled up with spaces so that the tensors begin at a multiple of 64 bytes. */
-function headerBytes(tensors: readonly PackedTensor[], packed: PackedModel): Buffer {
-  const header: Record<string, unknown> = { __metadata__: packedMetadata(packed) };
-  let end = 0;
-  for (const { name, dtype, shape, bytes } of tensors) {
-    header[name] = { dtype, shape, data_offsets: [end, end + bytes] };
-    end += bytes;
-  }
-  const json = JSON.stringify(header);
-  const text = Math.ceil((8 + Buffer.byteLength(json)) / packedLine) * packedLine - 8;
-  const result = Buffer.alloc(8 + text, " ");
-  result.writeBigUInt64LE(BigInt(text));
-  result.write(json, 8);
-  return result;
-}
-
-async function* parts(
+/** The bytes of a tensor of the file, one after the other: a matrix rounded to nearest, a vector as it is. */
+export async function* roundedParts(
   { plan }: OpenedCheckpoint,
   { weight, packing }: PackedTensor,
   threads: number,
@@ -111,8 +112,7 @@ async function* parts(
   const file = plan.files[weight.file];
   if (!file) throw new RangeError(`The plan has no file ${weight.file}.`);
   if (!packing) {
-    const bytes = withFile(file.path, (source) => source.read(weight.offset, weightBytes(weight)));
-    yield new Uint8Array(vector(weight.dtype, bytes).buffer);
+    yield new Uint8Array(readVector(file.path, weight).buffer);
     return;
   }
   const rows = weight.shape[0] ?? 0;
@@ -125,16 +125,14 @@ async function* parts(
   }
 }
 
-/** Float32 holds every number of the others. */
-function vector(dtype: WeightPlan["dtype"], bytes: Buffer): Float32Array {
+/** A vector of a checkpoint: float32 holds every number of the other types. */
+export function readVector(path: string, weight: WeightPlan): Float32Array {
+  const { dtype, offset } = weight;
+  const bytes = withFile(path, (source) => source.read(offset, weightBytes(weight)));
   const size = dtype === "F32" ? 4 : 2;
   return Float32Array.from({ length: bytes.length / size }, (_, i) => {
     if (dtype === "F32") return bytes.readFloatLE(4 * i);
     if (dtype === "F16") return fromF16(bytes.readUInt16LE(2 * i));
     return new Float32Array(Uint32Array.of(bytes.readUInt16LE(2 * i) << 16).buffer)[0] ?? 0;
   });
-}
-
-function writeAll(file: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
 }

@@ -1,25 +1,42 @@
 /** A model made small once: a folder whose weights are packed, to be mapped as they are whenever it is loaded. */
-import { copyFileSync, existsSync, readdirSync, statfsSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
-import { AbortError, OptionError, StorageError, UnsupportedError } from "../errors.ts";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { AbortError, OptionError, UnsupportedError } from "../errors.ts";
 import { isArrayType } from "../model/array-types.ts";
 import { modelFingerprint } from "../model/fingerprint.ts";
-import { openCheckpoint } from "../model/load.ts";
+import { openCheckpoint, openModel } from "../model/load.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
-import { checkPackable } from "../model/packed-model.ts";
-import { addon, type Packing } from "../native/binding.ts";
-import { publicError, withPublicErrors } from "../native/error-table.ts";
-import { ggufTexts, writeTexts } from "./gguf-texts.ts";
-import { packedFileBytes, type WriteProgress, writePackedFile } from "./packed-file.ts";
+import { checkPackable, type PackedModel, type PackMethod, packedLayout } from "../model/packed-model.ts";
+import { addon, type ModelComparison, type Packing } from "../native/binding.ts";
+import { withPublicErrors } from "../native/error-table.ts";
+import { windowTokens, writeCalibratedFile } from "./calibrated-file.ts";
+import { calibrationText } from "./calibration-text.ts";
+import { writeModelCard } from "./model-card.ts";
+import { writeModelTexts } from "./model-texts.ts";
+import { planPackedFile, writePackedFile } from "./packed-file.ts";
+import { refuseFull, storing } from "./storing.ts";
 import { unfinishedFolder } from "./unfinished-folder.ts";
 
 export interface QuantizeOptions extends Packing {
-  /** Threads that pack. Default: one a physical core. */
+  /** Default: {@link defaultMethod}. */
+  readonly method?: PackMethod | undefined;
+  /** A text like those that the model is to read. Default: one in English, Chinese and code, which comes with this package. */
+  readonly calibration?: string | undefined;
+  /** Most tokens of it that are read: time grows with them. Default: 32,768. */
+  readonly calibrationTokens?: number | undefined;
+  /** Threads that compute. Default: one a physical core. */
   readonly threads?: number | undefined;
   /** Replace a packed folder that is there. */
   readonly force?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: (progress: WriteProgress) => void;
+  readonly onProgress?: (progress: QuantizeProgress) => void;
+}
+
+/** `rtn` counts bytes that are written, the others layers. */
+export interface QuantizeProgress {
+  readonly done: number;
+  readonly total: number;
 }
 
 export interface Quantized {
@@ -27,61 +44,87 @@ export interface Quantized {
   readonly path: string;
   readonly sourceBytes: number;
   readonly bytes: number;
+  /** How the answers have changed, on the end of the calibration text. Undefined for `rtn`. */
+  readonly comparison?: ModelComparison;
 }
 
-/** What a packed folder takes over from the model's, as it is, where it is there. */
-const textFiles = [
-  "config.json",
-  "generation_config.json",
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "tokenizer.model",
-  "special_tokens_map.json",
-  "added_tokens.json",
-  "vocab.json",
-  "merges.txt",
-  "chat_template.jinja",
-];
+export const defaultMethod: PackMethod = "p-gptq";
+
+/** First positions of a text that P-GPTQ leaves out: attention sinks, whose inputs are like no others. */
+const sinkPositions = 4;
+
+/** Windows at the end of the calibration text that the result is compared on. */
+const heldOutWindows = 4;
 
 /**
- * Rounds the weights of a Hugging Face folder or GGUF file to nearest (head and embedding to w8) and writes them as a
- * folder that `loadModel` maps. It appears whole or not at all; memory stays at some tens of MiB beside the mapped source.
+ * Rounds the weights of a Hugging Face folder or GGUF file (head and embedding to w8) and writes them as a folder that
+ * `loadModel` maps. It appears whole or not at all.
  *
- * @param reference as for `openModel`; a folder without a tokenizer will do
+ *   rtn      to nearest, each group of weights for itself
+ *   gptq     column by column, each making up for the errors of those before it, by what the calibration text makes of
+ *            a layer's inputs (Frantar et al. 2023, arXiv:2210.17323)
+ *   p-gptq   the same without the first positions of each text (MiniCPM4 report, arXiv:2506.07900)
+ *
+ * Memory beside the mapped source: some tens of MiB for `rtn`. The others hold one layer at a time: 12 bytes for the
+ * square of the widest layer input, 4 for each number of the calibration text's hidden states (for MiniCPM4-8B 3.2 GB
+ * and 0.5 GB). A call that was ended goes on behind the last layer that it had finished, with the same options.
+ *
+ * @param reference as for `openModel`; for `rtn` a folder without a tokenizer will do
  * @throws ModelNotFoundError, CheckpointError; UnsupportedError for a packed model, rows that cannot be packed, or a GGUF
  *   whose vocabulary we do not have
- * @throws OptionError where `out` is there already, StorageError where the disk is full or not to be written
- * @throws AbortError when `signal` fires; what was written is removed.
+ * @throws OptionError where `out` is there already, or the calibration text is too short
+ * @throws StorageError where the disk is full or not to be written
+ * @throws AbortError when `signal` fires; of `rtn` nothing is left then.
  */
 export async function quantize(
   reference: string,
   out: string,
-  { format, group, threads, force = false, signal, onProgress = () => {} }: QuantizeOptions,
+  {
+    format,
+    group,
+    method = defaultMethod,
+    calibration = calibrationText(),
+    calibrationTokens = 32_768,
+    threads,
+    force = false,
+    signal,
+    onProgress = () => {},
+  }: QuantizeOptions,
 ): Promise<Quantized> {
   const checkpoint = openCheckpoint(reference);
   refuseUnpackable(checkpoint, { format, group });
-  const texts = checkpoint.format === "gguf" ? ggufTexts(checkpoint) : undefined;
   const path = resolve(out);
   if (existsSync(path)) refuseTaken(path, force);
-  const total = packedFileBytes(checkpoint, { format, group });
+  const packed: PackedModel = { format, group, method, source: sourceOf(checkpoint) };
+  const tokens = method === "rtn" ? undefined : tokensOf(reference, calibration, calibrationTokens);
   const cores = threads ?? withPublicErrors(() => addon().devices()[0]?.cores ?? 1);
 
   return await storing(path, async () => {
-    const folder = unfinishedFolder(path);
+    const folder = unfinishedFolder(path, tokens && purpose(packed, tokens));
+    const file = join(folder.path, "model.safetensors");
     try {
-      refuseFull(path, total);
-      const source = { name: checkpoint.name, fingerprint: fingerprintOf(checkpoint) };
-      const options = { packed: { format, group, source }, threads: cores };
-      const file = join(folder.path, "model.safetensors");
-      for await (const progress of writePackedFile(file, checkpoint, options)) {
-        if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason });
-        onProgress(progress);
-      }
-      if (texts) writeTexts(folder.path, texts);
-      else copyTexts(checkpoint.path, folder.path);
+      refuseFull(file, planPackedFile(checkpoint, packed).bytes);
+      const progress = tokens
+        ? writeCalibratedFile(file, checkpoint, {
+            packed,
+            tokens,
+            skipped: method === "p-gptq" ? sinkPositions : 0,
+            heldOut: heldOutWindows,
+            layersFile: folder.ownFile("layers"),
+            threads: cores,
+            signal,
+          })
+        : writePackedFile(file, checkpoint, { packed, threads: cores });
+      const comparison = await drained(progress, signal, onProgress);
       const bytes = statSync(file).size;
+      writeModelCard(folder.path, { checkpoint, packed, tokens: tokens?.length, comparison, bytes });
+      writeModelTexts(folder.path, checkpoint);
       folder.finish();
-      return { path, sourceBytes: checkpoint.plan.files.reduce((sum, each) => sum + each.bytes, 0), bytes };
+      const sourceBytes = checkpoint.plan.files.reduce((sum, each) => sum + each.bytes, 0);
+      return { path, sourceBytes, bytes, ...(comparison && { comparison }) };
+    } catch (error) {
+      if (existsSync(folder.ownFile("layers"))) folder.leave();
+      throw signal?.aborted ? new AbortError(undefined, { cause: signal.reason }) : error;
     } finally {
       folder.remove();
     }
@@ -123,34 +166,52 @@ function isPackedFolder(path: string): boolean {
   }
 }
 
-function fingerprintOf({ plan }: OpenedCheckpoint): string {
-  return modelFingerprint({ ...plan, kvType: "f16", device: "cpu" });
+function sourceOf({ name, plan }: OpenedCheckpoint): PackedModel["source"] {
+  return { name, fingerprint: modelFingerprint({ ...plan, kvType: "f16", device: "cpu" }) };
 }
 
-function copyTexts(from: string, to: string): void {
-  const licenses = readdirSync(from).filter((name) => /^(LICENSE|NOTICE)/i.test(name));
-  for (const name of [...textFiles, ...licenses]) {
-    const file = join(from, name);
-    if (existsSync(file) && statSync(file).isFile()) copyFileSync(file, join(to, name));
+/** Whole windows of the calibration text, at most `most` tokens; those held out, from all over the text, come last. */
+function tokensOf(reference: string, calibration: string, most: number): Int32Array {
+  const all = openModel(reference).tokenizer.encode(calibration);
+  const windows = Math.floor(Math.min(all.length, most) / windowTokens);
+  if (windows > heldOutWindows) {
+    const numbers = Array.from({ length: windows }, (_, window) => window);
+    const heldOut = new Set(
+      Array.from({ length: heldOutWindows }, (_, i) => Math.floor(((i + 0.5) * windows) / heldOutWindows)),
+    );
+    const order = [...numbers.filter((window) => !heldOut.has(window)), ...heldOut];
+    return Int32Array.from(
+      order.flatMap((window) => [...all.subarray(window * windowTokens, (window + 1) * windowTokens)]),
+    );
   }
+  const least = (heldOutWindows + 1) * windowTokens;
+  throw new OptionError(
+    "calibration",
+    `a text of at least ${least} tokens`,
+    `${Math.min(all.length, most)} tokens`,
+  );
 }
 
-/** What a large file comes to is known before: better to say so now than after minutes. */
-function refuseFull(path: string, bytes: number): void {
-  const { bavail, bsize } = statfsSync(dirname(path));
-  if (bavail * bsize < bytes) {
-    throw new StorageError(path, `it takes ${bytes} bytes, and the disk has ${bavail * bsize}`);
-  }
+/** Everything that the bytes of a layer depend on. */
+function purpose(packed: PackedModel, tokens: Int32Array): string {
+  const hash = createHash("sha256").update(tokens).digest("hex");
+  return JSON.stringify({ ...packed, layout: packedLayout, calibration: hash });
 }
 
-/** Errors of native code and of the file system as ours. */
-async function storing<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
+/** What a generator returns at its end. */
+async function drained<Result>(
+  progress: AsyncGenerator<QuantizeProgress, Result>,
+  signal: AbortSignal | undefined,
+  onProgress: (progress: QuantizeProgress) => void,
+): Promise<Result> {
   try {
-    return await work();
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "";
-    const isDisk = ["ENOSPC", "EDQUOT", "EFBIG", "EACCES", "EPERM", "EROFS", "ENOTDIR", "EIO"].includes(code);
-    if (isDisk) throw new StorageError(path, (error as Error).message, { cause: error });
-    throw publicError(error);
+    for (;;) {
+      const step = await progress.next();
+      if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason });
+      if (step.done) return step.value;
+      onProgress(step.value);
+    }
+  } finally {
+    await progress.return(undefined as Result);
   }
 }

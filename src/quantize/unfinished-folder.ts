@@ -14,54 +14,79 @@ import {
 import { dirname, join } from "node:path";
 import { StateError } from "../errors.ts";
 
+/** Files of its own, gone once it is finished, begin like this. */
+const own = "minicpm-";
+
 /** Holds the writer's process id, so that what a killed one left is told from what is being written. */
-const marker = "minicpm-unfinished";
+const marker = `${own}unfinished`;
+
+/** Says what the folder was begun as: who begins the same goes on with what is in it. */
+const purposeFile = `${own}purpose`;
 
 export interface UnfinishedFolder {
   /** To be filled. */
   readonly path: string;
+  /** Of a file that is kept beside the folder's own until it is finished. */
+  ownFile(name: string): string;
   /** Makes it the folder asked for; what was there is gone then. */
   finish(): void;
-  /** Removes it, unless it is finished. */
+  /** Leaves it for a later call with the same purpose. */
+  leave(): void;
+  /** Removes it, unless it is finished or left. */
   remove(): void;
 }
 
 /**
- * Opens `out`.unfinished, in the place of one that a process which has ended left.
+ * Opens `out`.unfinished. What a process that has ended left there is kept where it had the same `purpose`, and goes
+ * where it had another or none is given.
  *
  * @throws StateError where that folder is another process's, or somebody else's.
  */
-export function unfinishedFolder(out: string): UnfinishedFolder {
+export function unfinishedFolder(out: string, purpose?: string): UnfinishedFolder {
   const path = `${out}.unfinished`;
   mkdirSync(dirname(out), { recursive: true });
-  if (existsSync(path)) removeAbandoned(path);
-  mkdirSync(path);
+  if (existsSync(path)) {
+    refuseOthers(path);
+    if (purpose === undefined || purposeOf(path) !== purpose) rmSync(path, { recursive: true });
+  }
+  mkdirSync(path, { recursive: true });
   writeFileSync(join(path, marker), String(process.pid));
-  let finished = false;
+  if (purpose !== undefined) writeFileSync(join(path, purposeFile), purpose);
+  let ended = false;
   return {
     path,
+    ownFile: (name) => join(path, own + name),
     finish() {
-      rmSync(join(path, marker));
+      for (const name of readdirSync(path).filter((each) => each.startsWith(own))) rmSync(join(path, name));
       sync(path);
       replace(path, out);
-      finished = true;
+      ended = true;
       sync(dirname(out));
     },
+    leave() {
+      rmSync(join(path, marker));
+      ended = true;
+    },
     remove() {
-      if (!finished) rmSync(path, { recursive: true, force: true });
+      if (!ended) rmSync(path, { recursive: true, force: true });
     },
   };
 }
 
-function removeAbandoned(path: string): void {
-  const file = join(path, marker);
-  const ours = existsSync(file) || readdirSync(path).length === 0;
+function purposeOf(path: string): string | undefined {
+  const file = join(path, purposeFile);
+  return existsSync(file) ? readFileSync(file, "utf8") : undefined;
+}
+
+function refuseOthers(path: string): void {
+  const names = readdirSync(path);
+  const ours = names.length === 0 || names.some((name) => name.startsWith(own));
   if (!ours) throw new StateError(`${path} is in the way: remove it, or take another name.`);
+  const file = join(path, marker);
   const pid = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
   if (pid > 0 && isRunning(pid)) {
     throw new StateError(`Process ${pid} is writing ${path}: wait for it, or take another name.`);
   }
-  rmSync(path, { recursive: true });
 }
 
 function isRunning(pid: number): boolean {

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { scratchFolder } from "../scratch-folder.ts";
@@ -8,7 +8,7 @@ import { builtMain, childEnvironment, minicpm, nano, testNative, tiny } from "./
 const folder = scratchFolder();
 
 testNative("quantize writes a folder that answers as --pack does", async () => {
-  const words = ["quantize", nano, "packed", "--format", "w8", "--group", "32", "--json"];
+  const words = ["quantize", nano, "packed", "--format", "w8", "--group", "32", "--method", "rtn", "--json"];
   const { code, out } = await minicpm(words, { cwd: folder });
   expect(code).toBe(0);
   const report = JSON.parse(out);
@@ -27,9 +27,52 @@ testNative("quantize writes a folder that answers as --pack does", async () => {
   );
 });
 
+testNative(
+  "quantize by GPTQ tells how the answers have changed, and the folder comes back as plain weights",
+  async () => {
+    const calibration = join(folder, "text.txt");
+    writeFileSync(calibration, "The dog runs to the river, and the cat sleeps. ".repeat(300));
+    const how = [
+      "--format",
+      "w4",
+      "--method",
+      "gptq",
+      "--calibration",
+      calibration,
+      "--calibration-tokens",
+      "2560",
+    ];
+    const { code, out } = await minicpm(["quantize", nano, "by-gptq", ...how], { cwd: folder });
+    expect(code).toBe(0);
+    expect(out).toMatch(
+      /by-gptq: w4 in groups of 128 by gptq, .*\nPerplexity [\d.]+ before, [\d.]+ after; KL divergence/,
+    );
+
+    const plain = await minicpm(["dequantize", "by-gptq", "plain", "--type", "F32", "--json"], {
+      cwd: folder,
+    });
+    expect(JSON.parse(plain.out)).toMatchObject({ path: join(folder, "plain"), type: "F32" });
+    const ask = ["Tell me about a dog.", "--temperature", "0", "--max-tokens", "16"];
+    const packed = await minicpm(["run", join(folder, "by-gptq"), "--activations", "f32", ...ask]);
+    expect((await minicpm(["run", join(folder, "plain"), ...ask])).out).toBe(packed.out);
+  },
+);
+
+test("a calibration text that is not there is told, exit code 2", async () => {
+  const { code, err } = await minicpm([
+    "quantize",
+    nano,
+    join(folder, "none"),
+    "--calibration",
+    "no-such-file",
+  ]);
+  expect(code).toBe(2);
+  expect(err).toMatch(/no-such-file cannot be read: there is no such file/);
+});
+
 testNative("a second rounding is refused as bad usage", async () => {
   const out = join(folder, "twice");
-  await minicpm(["quantize", nano, out, "-q"]);
+  await minicpm(["quantize", nano, out, "--method", "rtn", "-q"]);
   const { code, err } = await minicpm(["run", out, "Hello", "--pack", "w8"]);
   expect(code).toBe(2);
   expect(err).toMatch(/packed already \(w4, groups of 128\)/);
@@ -44,6 +87,8 @@ testNative("a disk that takes no more is told, and nothing stays", () => {
     "quantize",
     nano,
     "limited",
+    "--method",
+    "rtn",
   ];
   const { status, stderr } = spawnSync("bash", words, {
     cwd: folder,
