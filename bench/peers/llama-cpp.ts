@@ -14,6 +14,10 @@ export const llamaCppPath = fileURLToPath(
   new URL("./node_modules/node-llama-cpp/dist/index.js", import.meta.url),
 );
 
+export function llamaCppAvailable(): boolean {
+  return existsSync(llamaCppPath);
+}
+
 export interface LlamaCppOptions {
   readonly threads: number;
   /** Type of the cached keys and values. */
@@ -34,6 +38,7 @@ interface Llama {
 
 interface Model {
   createContext(options: object): Promise<Context>;
+  tokenize(text: string, specialTokens: boolean): readonly number[];
 }
 
 interface Context {
@@ -61,19 +66,7 @@ export async function llamaCppLogits(
   tokens: Int32Array,
   { threads, kvType, flashAttention }: LlamaCppOptions,
 ): Promise<Float32Array[]> {
-  if (!existsSync(llamaCppPath)) {
-    throw new Error("node-llama-cpp is not installed: npm install --prefix bench/peers");
-  }
-  const binding: Binding = await import(/* @vite-ignore */ pathToFileURL(llamaCppPath).href);
-  const llama = await binding.getLlama({
-    gpu: false,
-    build: "never",
-    skipDownload: true,
-    logLevel: "error",
-    maxThreads: threads,
-  });
-  try {
-    const model = await llama.loadModel({ modelPath: file, gpuLayers: 0, ignoreMemorySafetyChecks: true });
+  return withModel(file, threads, async (model) => {
     const context = await model.createContext({
       contextSize: tokens.length + 1, // a full context drops its beginning
       batchSize: chunk,
@@ -95,6 +88,32 @@ export async function llamaCppLogits(
     }
     if (sequence.nextTokenIndex !== tokens.length) throw new Error("llama.cpp dropped a part of the text");
     return logits;
+  });
+}
+
+/** Tokens of texts by the vocabulary of a GGUF file; special tokens are those of the text. */
+export async function llamaCppTokens(file: string, texts: readonly string[]): Promise<Int32Array[]> {
+  return withModel(file, 1, async (model) =>
+    texts.map((text) => Int32Array.from(model.tokenize(text, true))),
+  );
+}
+
+async function withModel<T>(file: string, threads: number, use: (model: Model) => Promise<T>): Promise<T> {
+  if (!llamaCppAvailable()) {
+    throw new Error("node-llama-cpp is not installed: npm install --prefix bench/peers");
+  }
+  const binding: Binding = await import(/* @vite-ignore */ pathToFileURL(llamaCppPath).href);
+  const llama = await binding.getLlama({
+    gpu: false,
+    build: "never",
+    skipDownload: true,
+    logLevel: "error",
+    maxThreads: threads,
+  });
+  try {
+    return await use(
+      await llama.loadModel({ modelPath: file, gpuLayers: 0, ignoreMemorySafetyChecks: true }),
+    );
   } finally {
     await llama.dispose();
   }

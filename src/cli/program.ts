@@ -4,6 +4,7 @@ import { addBenchCommand } from "./bench.ts";
 import { addCacheCommand } from "./cache.ts";
 import { addChatCommand } from "./chat.ts";
 import { addCompleteCommand } from "./complete.ts";
+import { addConvertCommand } from "./convert.ts";
 import { addDequantizeCommand } from "./dequantize.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addInspectCommand } from "./inspect.ts";
@@ -37,6 +38,7 @@ export function createProgram(terminal: Terminal, version: string): Command {
     addInspectCommand,
     addQuantizeCommand,
     addDequantizeCommand,
+    addConvertCommand,
     addBenchCommand,
   ]) {
     add(program, terminal);

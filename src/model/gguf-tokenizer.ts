@@ -16,7 +16,7 @@ const plainToken = { lstrip: false, rstrip: false, single_word: false, normalize
 const userDefinedToken = 4;
 
 /** How text is cut into words, by the name in `tokenizer.ggml.pre`; the expressions are llama.cpp's. */
-const preRules: Readonly<Record<string, readonly string[]>> = {
+export const byteLevelRules: Readonly<Record<string, readonly string[]>> = {
   default: ["[\\p{P}\\$\\+<=>\\^~\\|]+", gpt2Words, "\\p{N}+", "[0-9][0-9][0-9]"],
   "gpt-2": [gpt2Words],
   "llama-bpe": [words("\\p{N}{1,3}")],
@@ -47,9 +47,9 @@ export function ggufTokenizer(
     );
   }
   const pre = fields.string("tokenizer.ggml.pre") ?? "default";
-  const rules = Object.hasOwn(preRules, pre) ? preRules[pre] : undefined;
+  const rules = Object.hasOwn(byteLevelRules, pre) ? byteLevelRules[pre] : undefined;
   if (!rules) {
-    const known = Object.keys(preRules).join(", ");
+    const known = Object.keys(byteLevelRules).join(", ");
     throw new UnsupportedError(`The pre-tokenizer "${pre}" of ${file}`, `These are: ${known}.`);
   }
   const tokens = strings(fields, "tokenizer.ggml.tokens");
