@@ -1,0 +1,239 @@
+/**
+ * What each format costs and gives: perplexity, KL(the model's own weights || the format's) and decode speed of one model
+ * in our packed formats, by every method, and in llama.cpp's F16, Q8_0 and Q4_0 where it is installed.
+ *
+ * Usage: node bench/run.mjs bench/quality.ts MODEL TEXT_FILE [--formats w8-128,w4-128,...] [--methods rtn,p-gptq]
+ *                                            [--calibration FILE] [--tokens N] [--threads N] [--out PATH]
+ * MODEL is a folder of plain weights. The first N tokens (1,024) of TEXT_FILE are run, 512 to a window. Activations are
+ * int8 beside packed weights, as they run; the KL of weights alone, with f32 ones, stands in the last column. Prints a
+ * table; `--out` writes PATH.md, PATH.json and PATH.svg, where up and to the left is better. Wants
+ * `npm install --prefix bench/peers` for llama.cpp. Measure speed while nothing else runs.
+ */
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Engine } from "../src/bench/engine.ts";
+import { openLlamaCpp } from "../src/bench/llama-cpp-engine.ts";
+import { openOwnEngine } from "../src/bench/own-engine.ts";
+import { scatterChart } from "../src/bench/scatter-chart.ts";
+import { median } from "../src/bench/statistics.ts";
+import { ggufTypes, toGguf } from "../src/convert/to-gguf.ts";
+import { openModel } from "../src/model/load.ts";
+import { packFormats, packGroups, packMethods } from "../src/model/packed-model.ts";
+import { weightElements } from "../src/model/weight-size.ts";
+import { quantize } from "../src/quantize/quantize.ts";
+import { divergence, logProbabilities } from "./kl-divergence.ts";
+import { ownLogits } from "./own-logits.ts";
+import { llamaCppAvailable, llamaCppLogits, llamaCppPath } from "./peers/llama-cpp.ts";
+
+const windowTokens = 512;
+const usage =
+  "usage: node bench/run.mjs bench/quality.ts MODEL TEXT_FILE [--formats w8-128,w4-128] [--methods rtn,p-gptq] " +
+  "[--calibration FILE] [--tokens N] [--threads N] [--out PATH]";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    formats: { type: "string", default: "w8-128,w4-128,w4-64,w4-32" },
+    methods: { type: "string", default: "rtn,p-gptq" },
+    calibration: { type: "string" },
+    tokens: { type: "string", default: "1024" },
+    threads: { type: "string", default: "2" },
+    out: { type: "string" },
+  },
+});
+const [reference, file] = positionals;
+const count = Number(values.tokens);
+const threads = Number(values.threads);
+const formats = values.formats.split(",").map((each) => {
+  const [format, group] = each.split("-");
+  return {
+    format: packFormats.find((one) => one === format),
+    group: packGroups.find((one) => String(one) === group),
+  };
+});
+const methods = values.methods.split(",").map((each) => packMethods.find((one) => one === each));
+if (!reference || !file || positionals.length > 2 || ![count, threads].every((each) => each > 0)) fail();
+
+/** One line of the table. */
+interface Row {
+  readonly engine: string;
+  readonly format: string;
+  readonly bitsPerWeight: number;
+  readonly perplexity: number;
+  readonly kl: number;
+  readonly sameBest: number;
+  readonly tokensPerSecond: number;
+  /** With activations in float32. */
+  readonly weightsKl?: number;
+}
+
+const model = openModel(reference as string);
+const parameters = Object.values(model.plan.weights).reduce((sum, each) => sum + weightElements(each), 0);
+const text = model.tokenizer.encode(readFileSync(file as string, "utf8")).subarray(0, count);
+const windows = Array.from({ length: Math.ceil(text.length / windowTokens) }, (_, i) =>
+  text.subarray(i * windowTokens, (i + 1) * windowTokens),
+);
+const scratch = mkdtempSync(join(tmpdir(), "minicpm-quality-"));
+try {
+  const ground = await inWindows((tokens) => ours(reference as string, tokens, "f32"));
+  const rows: Row[] = [await ownRow(reference as string, "own weights")];
+  show(rows[0]);
+  for (const { format, group } of formats) {
+    for (const method of methods) {
+      if (!format || !group || !method) fail();
+      const path = join(scratch, "packed");
+      const calibration = values.calibration && readFileSync(values.calibration, "utf8");
+      await quantize(reference as string, path, { format, group, method, calibration, threads, force: true });
+      rows.push(await ownRow(path, `${format} g${group} ${method}`));
+      show(rows.at(-1));
+    }
+  }
+  for (const type of llamaCppAvailable() ? ggufTypes : []) {
+    const path = join(scratch, `${type}.gguf`);
+    await toGguf(reference as string, path, { type });
+    const logits = await inWindows((tokens) =>
+      llamaCppLogits(path, tokens, { threads, kvType: "f32", flashAttention: false }),
+    );
+    const engine = await openLlamaCpp({
+      kind: "llama.cpp",
+      entry: llamaCppPath,
+      model: path,
+      threads,
+      kvType: "f16",
+      capacity: 256,
+    });
+    rows.push(rowOf("llama.cpp", type, statSync(path).size, logits, ground, await decodeSpeed(engine)));
+    show(rows.at(-1));
+    rmSync(path);
+  }
+  if (values.out) write(values.out, rows);
+
+  /** @param path whose weights are float, or packed */
+  async function ownRow(path: string, format: string): Promise<Row> {
+    const { packed, plan } = openModel(path);
+    const bytes = plan.files.reduce((sum, each) => sum + each.bytes, 0);
+    const weights = packed ? await inWindows((tokens) => ours(path, tokens, "f32")) : undefined;
+    const logits = packed ? await inWindows((tokens) => ours(path, tokens, "int8")) : ground;
+    const engine = await openOwnEngine({
+      kind: "minicpm",
+      model: path,
+      load: { device: "cpu", threads, kvType: "f16" },
+    });
+    const row = rowOf("ours", format, bytes, logits, ground, await decodeSpeed(engine));
+    return weights ? { ...row, weightsKl: divergence(ground, weights).mean } : row;
+  }
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+async function inWindows(logitsOf: (tokens: Int32Array) => Promise<Float32Array[]>): Promise<Float32Array[]> {
+  const all: Float32Array[] = [];
+  for (const tokens of windows) all.push(...(await logitsOf(tokens)));
+  return all;
+}
+
+async function ours(path: string, tokens: Int32Array, activations: "f32" | "int8"): Promise<Float32Array[]> {
+  return (await ownLogits(path, tokens, { threads, activations })).logits;
+}
+
+/** Tokens a second behind 128 held ones; the better way to run where an engine has two. */
+async function decodeSpeed(engine: Engine): Promise<number> {
+  const speeds: number[] = [];
+  for (const variant of engine.about.variants.keys()) {
+    const runs: number[] = [];
+    for (let round = 0; round < 3; ++round) {
+      const workload = { kind: "generate", generate: 64, depth: 128, sequences: 1 } as const;
+      runs.push((await engine.measure(workload, variant, round)).tokensPerSecond);
+    }
+    speeds.push(median(runs));
+  }
+  await engine.close();
+  return Math.max(...speeds);
+}
+
+function rowOf(
+  engine: string,
+  format: string,
+  bytes: number,
+  logits: readonly Float32Array[],
+  ground: readonly Float32Array[],
+  tokensPerSecond: number,
+): Row {
+  const { mean, sameBest, positions } = divergence(ground, logits);
+  return {
+    engine,
+    format,
+    bitsPerWeight: (8 * bytes) / parameters,
+    perplexity: Math.exp(meanNll(logits)),
+    kl: mean,
+    sameBest: sameBest / positions,
+    tokensPerSecond,
+  };
+}
+
+/** Over the tokens of each window but its first. */
+function meanNll(logits: readonly Float32Array[]): number {
+  let sum = 0;
+  let scored = 0;
+  for (const [position, each] of logits.entries()) {
+    if ((position + 1) % windowTokens === 0 || position + 1 === text.length) continue;
+    sum -= logProbabilities(each)[text[position + 1] as number] as number;
+    scored++;
+  }
+  return sum / scored;
+}
+
+function cells(row: Row): string[] {
+  return [
+    row.engine,
+    row.format,
+    row.bitsPerWeight.toFixed(2),
+    row.perplexity.toFixed(3),
+    row.kl.toExponential(2),
+    `${(100 * row.sameBest).toFixed(1)} %`,
+    row.tokensPerSecond.toFixed(1),
+    row.weightsKl?.toExponential(2) ?? "",
+  ];
+}
+
+function show(row: Row | undefined): void {
+  if (row) console.log(cells(row).join("  "));
+}
+
+function write(path: string, rows: readonly Row[]): void {
+  const title = `${model.name} in every format`;
+  const notes = [`${text.length} tokens of text; decode behind 128 tokens, ${threads} threads`];
+  const head = [
+    "engine",
+    "format",
+    "bits a weight",
+    "perplexity",
+    "KL",
+    "same best",
+    "tok/s",
+    "KL of weights",
+  ];
+  const table = [head, head.map(() => "---"), ...rows.map(cells)].map((line) => `| ${line.join(" | ")} |`);
+  writeFileSync(`${path}.md`, [`# ${title}`, "", notes.join(""), "", ...table, ""].join("\n"));
+  writeFileSync(
+    `${path}.json`,
+    `${JSON.stringify({ model: model.name, tokens: text.length, threads, rows }, undefined, 2)}\n`,
+  );
+  const points = rows
+    .filter(({ kl }) => kl > 0)
+    .map(({ engine, format, kl, tokensPerSecond }) => ({
+      group: engine,
+      name: format,
+      x: kl,
+      y: tokensPerSecond,
+    }));
+  const axes = { x: "KL from the model's own weights, nats a token", y: "tokens a second" };
+  writeFileSync(`${path}.svg`, scatterChart({ title, notes, ...axes, points }));
+}
+
+function fail(): never {
+  console.error(usage);
+  process.exit(2);
+}
