@@ -31,6 +31,20 @@ double log_sum(std::span<const float> x) {
   return most + std::log(sum);
 }
 
+/// Scales each row to a mean square of 1, so that every token counts alike: the inputs of attention
+/// sinks may be a thousand times as large as others, and a gram matrix of theirs says nothing of
+/// the rest.
+void even_out(const Tensor& x) {
+  for (int64_t t = 0; t < x.rows; ++t) {
+    const std::span row(x.as<float>() + t * x.columns, static_cast<size_t>(x.columns));
+    double square = 0;
+    for (const float each : row) square += double{each} * each;
+    if (square == 0) continue;
+    const auto scale = static_cast<float>(std::sqrt(static_cast<double>(x.columns) / square));
+    for (float& each : row) each *= scale;
+  }
+}
+
 std::span<const float> numbers(const Tensor& tensor, int64_t row) {
   return {tensor.as<float>() + row * tensor.columns, static_cast<size_t>(tensor.columns)};
 }
@@ -127,8 +141,9 @@ void Calibration::gather(const ModelPlan& layer, Site site) {
       inputs_ = inputs.columns;
       gram_ = Buffer(sizeof(float) * static_cast<size_t>(inputs_ * inputs_));
     }
-    backend_->run(Gram{.y = {gram_.data(), DType::f32, inputs_, inputs_},
-                       .x = inputs.slice(options_.skipped, inputs.rows - options_.skipped)});
+    const Tensor counted = inputs.slice(options_.skipped, inputs.rows - options_.skipped);
+    even_out(counted);
+    backend_->run(Gram{.y = {gram_.data(), DType::f32, inputs_, inputs_}, .x = counted});
   }
   check_cancelled();
   importance_ = Buffer(sizeof(float) * static_cast<size_t>(inputs_));
