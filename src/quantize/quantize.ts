@@ -48,7 +48,7 @@ export interface Quantized {
   readonly comparison?: ModelComparison;
 }
 
-export const defaultMethod: PackMethod = "p-gptq";
+export const defaultMethod: PackMethod = "rtn";
 
 /** First positions of a text that P-GPTQ leaves out: attention sinks, whose inputs are like no others. */
 const sinkPositions = 4;
