@@ -1,14 +1,15 @@
 /**
- * kill -9 at random moments of save, cache write and read: what was saved before still loads, nothing half-written ever
+ * kill -9 at random moments of save, cache write, read and quantize: what was saved before still loads, nothing half-written ever
  * does. MINICPM_KILLS says how often (`npm run test:kill`: 200).
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { withDocuments } from "../../src/cli/documents.ts";
 import { loadModel } from "../../src/index.ts";
+import { openCheckpoint } from "../../src/model/load.ts";
 import { builtMain, childEnvironment, testNative } from "../cli/cli-process.ts";
 import { root } from "../needs.ts";
 import { randomNumbers } from "../random-numbers.ts";
@@ -38,12 +39,12 @@ function keepFor(ms: number, words: readonly string[]): Promise<string[]> {
   });
 }
 
-/** Runs `minicpm read FILE` with its cache in `folder`, and kills it after `ms` unless it has ended. @returns its ms */
-function readFor(ms: number, file: string, folder: string): Promise<number> {
+/** Runs `minicpm WORDS...` with its cache in `cache`, and kills it after `ms` unless it has ended. @returns its ms */
+function runFor(ms: number, words: readonly string[], cache?: string): Promise<number> {
   const main = builtMain();
   const start = performance.now();
-  const child = spawn(process.execPath, [main, "read", file, "-m", "tiny", "-q"], {
-    env: childEnvironment({ XDG_CACHE_HOME: folder }),
+  const child = spawn(process.execPath, [main, ...words], {
+    env: childEnvironment(cache === undefined ? {} : { XDG_CACHE_HOME: cache }),
     stdio: ["ignore", "ignore", "inherit"],
   });
   const timer = setTimeout(() => child.kill("SIGKILL"), ms);
@@ -51,9 +52,14 @@ function readFor(ms: number, file: string, folder: string): Promise<number> {
     child.on("close", (code, signal) => {
       clearTimeout(timer);
       if (code === 0 || signal === "SIGKILL") resolve(performance.now() - start);
-      else reject(new Error(`minicpm read ended with ${code}`));
+      else reject(new Error(`minicpm ${words[0]} ended with ${code}`));
     });
   });
+}
+
+/** Reads a file into the cache. */
+function readFor(ms: number, file: string, folder: string): Promise<number> {
+  return runFor(ms, ["read", file, "-m", "tiny", "-q"], folder);
 }
 
 async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
@@ -141,4 +147,44 @@ testNative(`minicpm read, killed ${kills} times, leaves nothing that answers are
     }
     expect(model.cacheStatus()).toMatchObject({ wrong: 0, problem: "" });
   }),
+);
+
+testNative(
+  `minicpm quantize, killed ${kills} times, goes on to the folder that it would have written at once`,
+  () =>
+    inFolder(async (folder) => {
+      const random = randomNumbers(4);
+      const text = join(folder, "text.txt");
+      writeFileSync(text, Array.from({ length: 60 }, (_, i) => textOf(i)).join("\n"));
+      const how = [
+        "--format",
+        "w4",
+        "--method",
+        "gptq",
+        "--calibration",
+        text,
+        "--calibration-tokens",
+        "3072",
+      ];
+      const run = (out: string, ms: number) =>
+        runFor(ms, ["quantize", "nano", join(folder, out), ...how, "-q"]);
+      const whole = await run("whole", 600_000);
+      const weightsIn = (out: string) => readFileSync(join(folder, out, "model.safetensors"));
+      let unfinished = 0;
+      for (let kill = 0; kill < kills && !existsSync(join(folder, "out")); kill++) {
+        await run("out", whole * random());
+        if (existsSync(join(folder, "out"))) break;
+        unfinished++;
+        const left = join(folder, "out.unfinished");
+        // Its config is written last: what can be opened is whole.
+        if (existsSync(join(left, "config.json")))
+          expect(weightsIn("out.unfinished").equals(weightsIn("whole"))).toBe(true);
+        else expect(() => openCheckpoint(left)).toThrow();
+      }
+      expect(unfinished).toBeGreaterThan(0);
+      if (!existsSync(join(folder, "out"))) await run("out", 600_000);
+      expect(weightsIn("out").equals(weightsIn("whole"))).toBe(true);
+      expect(readdirSync(join(folder, "out")).sort()).toEqual(readdirSync(join(folder, "whole")).sort());
+      expect(readdirSync(folder).filter((name) => name.startsWith("out"))).toEqual(["out"]);
+    }),
 );
