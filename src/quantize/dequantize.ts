@@ -1,14 +1,15 @@
 /** A model whose weights are packed or quantized, or in a GGUF, as an ordinary Hugging Face folder. */
 import { closeSync, existsSync, fsyncSync, openSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { AbortError, OptionError } from "../errors.ts";
+import { AbortError, OptionError, UnsupportedError } from "../errors.ts";
+import { isArrayType } from "../model/array-types.ts";
 import { huggingFaceNames } from "../model/checkpoint.ts";
 import { toBf16, toF16 } from "../model/half.ts";
 import { openCheckpoint } from "../model/load.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
 import { weightElements } from "../model/weight-size.ts";
 import { addon, type WeightPlan } from "../native/binding.ts";
-import { writeModelTexts } from "./model-texts.ts";
+import { modelTexts } from "./model-texts.ts";
 import { readVector, type WriteProgress } from "./packed-file.ts";
 import { safetensorsHeader, writeAll } from "./safetensors-file.ts";
 import { refuseFull, storing } from "./storing.ts";
@@ -40,7 +41,8 @@ const partNumbers = 2 ** 23;
  * template beside it. The folder appears whole or not at all; memory stays at some tens of MiB.
  *
  * @param reference as for `openModel`
- * @throws ModelNotFoundError, CheckpointError; UnsupportedError for a GGUF whose vocabulary we do not have
+ * @throws ModelNotFoundError, CheckpointError; UnsupportedError for a GGUF whose vocabulary we do not have, and for GPTQ,
+ *   AWQ and Marlin checkpoints
  * @throws OptionError where `out` is there already, StorageError where the disk is full or not to be written
  * @throws AbortError when `signal` fires; what was written is removed.
  */
@@ -50,6 +52,8 @@ export async function dequantize(
   { type = "BF16", signal, onProgress = () => {} }: DequantizeOptions = {},
 ): Promise<Dequantized> {
   const checkpoint = openCheckpoint(reference);
+  refuseArrays(checkpoint);
+  const writeTexts = modelTexts(checkpoint);
   const path = resolve(out);
   if (existsSync(path) && !(statSync(path).isDirectory() && readdirSync(path).length === 0)) {
     throw new OptionError("OUT", "a folder that is not there yet", path);
@@ -62,7 +66,7 @@ export async function dequantize(
         if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason });
         onProgress(progress);
       }
-      writeModelTexts(folder.path, checkpoint);
+      writeTexts(folder.path);
       const bytes = statSync(file).size;
       folder.finish();
       return { path, bytes };
@@ -70,6 +74,15 @@ export async function dequantize(
       folder.remove();
     }
   });
+}
+
+function refuseArrays({ path, plan }: OpenedCheckpoint): void {
+  const [name] = Object.entries(plan.weights).find(([, { dtype }]) => isArrayType(dtype)) ?? [];
+  if (name === undefined) return;
+  throw new UnsupportedError(
+    `Dequantizing ${path}, whose ${name} lies in arrays (GPTQ, AWQ or Marlin)`,
+    "Take the model that it was made from.",
+  );
 }
 
 async function* writePlainFile(

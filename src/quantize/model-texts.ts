@@ -18,15 +18,23 @@ const textFiles = [
   "config.json",
 ];
 
-/** Writes config, tokenizer, chat template and licence into `folder`. @throws UnsupportedError as `ggufTexts` */
-export function writeModelTexts(folder: string, checkpoint: OpenedCheckpoint): void {
+/**
+ * Reads config, tokenizer and chat template of a GGUF, or finds them and the licence of a folder.
+ *
+ * @returns what writes them into a folder
+ * @throws UnsupportedError as `ggufTexts`, before anything is written
+ */
+export function modelTexts(checkpoint: OpenedCheckpoint): (folder: string) => void {
   if (checkpoint.format === "gguf") {
-    writeTexts(folder, ggufTexts(checkpoint));
-    return;
+    const texts = ggufTexts(checkpoint);
+    return (folder) => writeTexts(folder, texts);
   }
   const licenses = readdirSync(checkpoint.path).filter((name) => /^(LICENSE|NOTICE)/i.test(name));
-  for (const name of [...licenses, ...textFiles]) {
+  const files = [...licenses, ...textFiles].filter((name) => {
     const file = join(checkpoint.path, name);
-    if (existsSync(file) && statSync(file).isFile()) copyFileSync(file, join(folder, name));
-  }
+    return existsSync(file) && statSync(file).isFile();
+  });
+  return (folder) => {
+    for (const name of files) copyFileSync(join(checkpoint.path, name), join(folder, name));
+  };
 }

@@ -13,7 +13,7 @@ import { withPublicErrors } from "../native/error-table.ts";
 import { windowTokens, writeCalibratedFile } from "./calibrated-file.ts";
 import { calibrationText } from "./calibration-text.ts";
 import { writeModelCard } from "./model-card.ts";
-import { writeModelTexts } from "./model-texts.ts";
+import { modelTexts } from "./model-texts.ts";
 import { planPackedFile, writePackedFile } from "./packed-file.ts";
 import { refuseFull, storing } from "./storing.ts";
 import { unfinishedFolder } from "./unfinished-folder.ts";
@@ -93,6 +93,7 @@ export async function quantize(
 ): Promise<Quantized> {
   const checkpoint = openCheckpoint(reference);
   refuseUnpackable(checkpoint, { format, group });
+  const writeTexts = modelTexts(checkpoint);
   const path = resolve(out);
   if (existsSync(path)) refuseTaken(path, force);
   const packed: PackedModel = { format, group, method, source: sourceOf(checkpoint) };
@@ -118,7 +119,7 @@ export async function quantize(
       const comparison = await drained(progress, signal, onProgress);
       const bytes = statSync(file).size;
       writeModelCard(folder.path, { checkpoint, packed, tokens: tokens?.length, comparison, bytes });
-      writeModelTexts(folder.path, checkpoint);
+      writeTexts(folder.path);
       folder.finish();
       const sourceBytes = checkpoint.plan.files.reduce((sum, each) => sum + each.bytes, 0);
       return { path, sourceBytes, bytes, ...(comparison && { comparison }) };
