@@ -7,16 +7,17 @@
  * MODEL is a folder of plain weights. The first N tokens (1,024) of TEXT_FILE are run, 512 to a window. Activations are
  * int8 beside packed weights, as they run; the KL of weights alone, with f32 ones, stands in the last column. Prints a
  * table; `--out` writes PATH.md, PATH.json and PATH.svg, where up and to the left is better. Wants
- * `npm install --prefix bench/peers` for llama.cpp. Measure speed while nothing else runs.
+ * a build (`npm run build`), and for llama.cpp `npm install --prefix bench/peers`. Measure speed while nothing else runs.
  */
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import type { Engine } from "../src/bench/engine.ts";
-import { openLlamaCpp } from "../src/bench/llama-cpp-engine.ts";
-import { openOwnEngine } from "../src/bench/own-engine.ts";
+import type { EngineSpec } from "../src/bench/engine.ts";
+import { EngineProcess } from "../src/bench/engine-process.ts";
 import { scatterChart } from "../src/bench/scatter-chart.ts";
+import { findScheduling } from "../src/bench/scheduling.ts";
 import { median } from "../src/bench/statistics.ts";
 import { ggufTypes, toGguf } from "../src/convert/to-gguf.ts";
 import { openModel } from "../src/model/load.ts";
@@ -28,6 +29,7 @@ import { ownLogits } from "./own-logits.ts";
 import { llamaCppAvailable, llamaCppLogits, llamaCppPath } from "./peers/llama-cpp.ts";
 
 const windowTokens = 512;
+const engineProgram = fileURLToPath(new URL("../dist/cli/engine-program.js", import.meta.url));
 const usage =
   "usage: node bench/run.mjs bench/quality.ts MODEL TEXT_FILE [--formats w8-128,w4-128] [--methods rtn,p-gptq] " +
   "[--calibration FILE] [--tokens N] [--threads N] [--out PATH]";
@@ -96,15 +98,15 @@ try {
     const logits = await inWindows((tokens) =>
       llamaCppLogits(path, tokens, { threads, kvType: "f32", flashAttention: false }),
     );
-    const engine = await openLlamaCpp({
+    const spec = {
       kind: "llama.cpp",
       entry: llamaCppPath,
       model: path,
       threads,
       kvType: "f16",
       capacity: 256,
-    });
-    rows.push(rowOf("llama.cpp", type, statSync(path).size, logits, ground, await decodeSpeed(engine)));
+    } as const;
+    rows.push(rowOf("llama.cpp", type, statSync(path).size, logits, ground, await decodeSpeed(spec)));
     show(rows.at(-1));
     rmSync(path);
   }
@@ -116,12 +118,12 @@ try {
     const bytes = plan.files.reduce((sum, each) => sum + each.bytes, 0);
     const weights = packed ? await inWindows((tokens) => ours(path, tokens, "f32")) : undefined;
     const logits = packed ? await inWindows((tokens) => ours(path, tokens, "int8")) : ground;
-    const engine = await openOwnEngine({
+    const spec = {
       kind: "minicpm",
       model: path,
       load: { device: "cpu", threads, kvType: "f16" },
-    });
-    const row = rowOf("ours", format, bytes, logits, ground, await decodeSpeed(engine));
+    } as const;
+    const row = rowOf("ours", format, bytes, logits, ground, await decodeSpeed(spec));
     return weights ? { ...row, weightsKl: divergence(ground, weights).mean } : row;
   }
 } finally {
@@ -138,8 +140,9 @@ async function ours(path: string, tokens: Int32Array, activations: "f32" | "int8
   return (await ownLogits(path, tokens, { threads, activations })).logits;
 }
 
-/** Tokens a second behind 128 held ones; the better way to run where an engine has two. */
-async function decodeSpeed(engine: Engine): Promise<number> {
+/** Tokens a second behind 128 held ones, in a process of its own; the better way to run where an engine has two. */
+async function decodeSpeed(spec: EngineSpec): Promise<number> {
+  const engine = await EngineProcess.start(spec, { scheduling: findScheduling(), script: engineProgram });
   const speeds: number[] = [];
   for (const variant of engine.about.variants.keys()) {
     const runs: number[] = [];
