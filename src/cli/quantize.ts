@@ -12,6 +12,7 @@ import {
   oneOfNumbers,
   threadsOption,
 } from "./command-options.ts";
+import { UsageError } from "./failure.ts";
 import { givenFile } from "./given-file.ts";
 import { interruptible } from "./interrupt.ts";
 import { escaped } from "./printable.ts";
@@ -69,6 +70,9 @@ export function addQuantizeCommand(program: Command, terminal: Terminal): void {
   command.action(async (model: string, out: string, options: QuantizeFlags) => {
     applyOutputOptions(terminal, options);
     const { format, group, method, calibration, calibrationTokens, threads, force } = options;
+    if (method === "rtn" && (calibration !== undefined || calibrationTokens !== undefined)) {
+      throw new UsageError("--calibration and --calibration-tokens go with --method gptq or p-gptq.");
+    }
     const start = performance.now();
     const left = timeLeft();
     const done = await interruptible((signal) =>

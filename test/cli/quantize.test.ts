@@ -63,11 +63,22 @@ test("a calibration text that is not there is told, exit code 2", async () => {
     "quantize",
     nano,
     join(folder, "none"),
+    "--method",
+    "gptq",
     "--calibration",
     "no-such-file",
   ]);
   expect(code).toBe(2);
   expect(err).toMatch(/no-such-file cannot be read: there is no such file/);
+});
+
+test.each([
+  ["--calibration", "text.txt"],
+  ["--calibration-tokens", "4096"],
+])("%s, which rounding to nearest has no use for, is refused, exit code 2", async (...words) => {
+  const { code, err } = await minicpm(["quantize", nano, join(folder, "none"), ...words]);
+  expect(code).toBe(2);
+  expect(err).toMatch(/go with --method gptq or p-gptq/);
 });
 
 testNative("a second rounding is refused as bad usage", async () => {
