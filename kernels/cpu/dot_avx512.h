@@ -86,6 +86,11 @@ inline void each_dot(const unsigned char* lines, int64_t tile_bytes, RoundedColu
   }
 }
 
+/// A half's dot product times its step and the other half's.
+inline Dots add_stepped(Dots first, Dots first_step, Dots last, Dots last_step) {
+  return _mm512_fmadd_ps(last, last_step, _mm512_mul_ps(first, first_step));
+}
+
 /// A half's dot product times its step is below 2^23, so that floats are exact, and faster than
 /// multiplications in int32.
 template <DType F, int R, int M, typename Use>
@@ -104,8 +109,31 @@ inline void each_stepped_dot(const unsigned char* lines, const int8_t* column_st
     dot<kZero, 0, kHalf, R>(steps, x.integers + m, M, x.halves[m], first);
     dot<kZero, kHalf, kSteps, R>(steps, x.integers + m, M, x.sums[m] - x.halves[m], last);
     for (int r = 0; r < R; r++) {
-      use(r, m, _mm512_fmadd_ps(last[r], last_steps[r], _mm512_mul_ps(first[r], first_steps[r])));
+      use(r, m, add_stepped(first[r], first_steps[r], last[r], last_steps[r]));
     }
+  }
+}
+
+/// dots[r][m] of steps [First, Last) of two tiles as they lie unpacked; sums start at starts[m].
+template <int First, int Last, int M>
+inline void dot_unpacked(const Bytes (&steps)[kSteps][2], const int32_t* x, const int32_t* starts,
+                         Dots (&dots)[2][M]) {
+  __m512i sums[2][M];
+  for (int m = 0; m < M; m++) sums[0][m] = sums[1][m] = _mm512_set1_epi32(starts[m]);
+#pragma GCC unroll 8
+  for (int s = First; s < Last; s++) {
+    const __m512i first = steps[s][0], second = steps[s][1];
+#pragma GCC unroll 6
+    for (int m = 0; m < M; m++) {
+      __m512i four = _mm512_set1_epi32(x[s * M + m]);
+      asm("" : "+v"(four));  // one load, not one for every product
+      sums[0][m] = _mm512_dpbusd_epi32(sums[0][m], first, four);
+      sums[1][m] = _mm512_dpbusd_epi32(sums[1][m], second, four);
+    }
+  }
+  for (int m = 0; m < M; m++) {
+    dots[0][m] = _mm512_cvtepi32_ps(sums[0][m]);
+    dots[1][m] = _mm512_cvtepi32_ps(sums[1][m]);
   }
 }
 

@@ -1,13 +1,14 @@
 // Linear with packed weights and int8 activations: integer lanes are weight rows, so sums never
 // cross lanes, and a tile of weights is read straight through.
 //
-// One routine serves decode and prefill: 32 columns of weights are unpacked into 8 registers and
-// multiplied with up to 6 rows of activations, whose float sums stay in registers over all columns.
-// Unpacking anew for every 6 rows costs less than storing unpacked weights would: the packed ones
+// 32 columns of weights are unpacked into 8 registers and multiplied with up to 6 rows of
+// activations, whose float sums stay in registers over all columns. Sets of 512-bit vectors do so
+// for few rows only: with more, two tiles are unpacked once for all of them (linear_unpacked.h).
+// For the others unpacking anew for every 6 rows costs less than storing would: the packed weights
 // of an item stay in L2, a block of activations in L1.
 #include "kernels/cpu/linear_packed.h"
 
-#include "kernels/cpu/dot.h"
+#include "kernels/cpu/linear_unpacked.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/quantize_rows.h"
 
@@ -21,118 +22,60 @@ constexpr int64_t kStreamBytes = 1
 constexpr int64_t kLeastBytes = 1 << 15;  // less than this, times the rows, is not worth a thread
 constexpr int64_t kAhead = 4096;          // bytes of weights prefetched ahead
 
-constexpr int64_t kPartRows = kPackedRows / kParts;
-
-/// What the integers of 32 columns of a vector of rows are multiplied with, and what is subtracted
-/// from their product for each activation.
-struct BlockScales {
-  Dots scale, minimum;
-};
-
-/// Those of vector `part` of a tile that lies `offset` bytes behind the one of `from`; a group is
-/// 2^shift blocks of 32 columns.
-template <Scales S>
-inline BlockScales load_block_scales(const PackedScales& from, int64_t offset, int64_t part,
-                                     int64_t block, int shift) {
-  constexpr int kSuperShift = __builtin_ctz(kPackedSuper / kPackedColumns);
-  const int64_t row = part * kPartRows;
-  const int64_t group = (block >> shift) * kPackedRows + row;
-  const int64_t at = has_two_levels(S) ? (block >> kSuperShift) * kPackedRows + row : group;
-  BlockScales result{load_scales(from.scale + offset / 2 + at), no_dots()};
-  if constexpr (S == Scales::minimum) {
-    result.minimum = load_scales(from.minimum + offset / 2 + at);
-  } else if constexpr (S == Scales::zero_point) {
-    result.minimum = multiply_scales(result.scale, load_scales(from.step + offset + group));
-  } else if constexpr (S == Scales::two_level_minimum) {
-    result.scale = multiply_scales(result.scale, load_scales(from.step + offset + group));
-    result.minimum = multiply_scales(load_scales(from.minimum + offset / 2 + at),
-                                     load_scales(from.minimum_step + offset + group));
-  }
-  return result;
-}
-
-/// Adds all columns of R neighbouring tiles times the M rows of x; y is [R][M][16].
-template <DType F, Scales S, int R, int M>
+/// Adds all columns of a tile times the M rows of x; y is [M][16].
+template <DType F, Scales S, int M>
 void multiply(const unsigned char* tile, const Linear& op, const QuantizedBlock& x, float* y) {
-  constexpr int kVectors = R * kParts;
   constexpr int64_t kBlockBytes = packed_block_bytes(F);
   const int64_t columns = op.weight.columns;
-  const int group = op.weight.group;
-  const int64_t tile_bytes = packed_tile_bytes(F, columns, group, S);
-  const int shift =
-      S == Scales::two_level ? 0 : __builtin_ctz(static_cast<unsigned>(group / kPackedColumns));
+  const int group = op.weight.group, shift = group_shift(S, group);
   const PackedScales scales = packed_scales(tile, columns, group, S);
   const unsigned char* lines = tile + packed_scale_bytes(columns, group, S);
   const auto* integers = reinterpret_cast<const int32_t*>(x.integers);
 
-  Dots sums[kVectors][M];
-  for (int v = 0; v < kVectors; v++) {
+  Dots sums[kParts][M];
+  for (int v = 0; v < kParts; v++) {
     for (int m = 0; m < M; m++) sums[v][m] = no_dots();
   }
   const int64_t blocks = columns / kPackedColumns;
   for (int64_t block = 0; block < blocks; block++) {
-    BlockScales weights[kVectors];
-    for (int v = 0; v < kVectors; v++) {
-      weights[v] = load_block_scales<S>(scales, v / kParts * tile_bytes, v % kParts, block, shift);
-    }
-    for (int64_t r = 0; r < R; r++) {
-      for (int64_t line = 0; line < kBlockBytes; line += kPackedLine) {
-        __builtin_prefetch(lines + r * tile_bytes + line + kAhead, 0, 3);
-      }
+    BlockScales weights[kParts];
+    for (int v = 0; v < kParts; v++) weights[v] = load_block_scales<S>(scales, v, block, shift);
+    for (int64_t line = 0; line < kBlockBytes; line += kPackedLine) {
+      __builtin_prefetch(lines + line + kAhead, 0, 3);
     }
     const float* x_scales = x.scales + block * M;
     const int32_t* x_sums = x.sums + block * M;
     const RoundedColumns rounded{integers, x_sums, x.halves + block * M};
     const auto add = [&](int v, int m, Dots dot) {
-      sums[v][m] = add_scaled(dot, weights[v].scale, x_scales[m], sums[v][m]);
-      if constexpr (has_minimum(S)) {
-        const float sum = x_scales[m] * static_cast<float>(x_sums[m]);
-        sums[v][m] = subtract_scaled(weights[v].minimum, sum, sums[v][m]);
-      }
+      sums[v][m] = add_block<S>(dot, weights[v], x_scales[m], x_sums[m], sums[v][m]);
     };
     if constexpr (S == Scales::two_level) {
       const int8_t* steps = scales.step + 2 * block * kPackedRows;
-      each_stepped_dot<F, R, M>(lines, steps, tile_bytes, rounded, add);
+      each_stepped_dot<F, 1, M>(lines, steps, 0, rounded, add);
     } else {
-      each_dot<F, packed_zero(F, S), R, M>(lines, tile_bytes, rounded, add);
+      each_dot<F, packed_zero(F, S), 1, M>(lines, 0, rounded, add);
     }
     lines += kBlockBytes;
     integers += kSteps * M;
   }
-  for (int v = 0; v < kVectors; v++) {
-    for (int m = 0; m < M; m++) {
-      store_dots(y + (v / kParts * M + m) * kPackedRows + v % kParts * kPartRows, sums[v][m]);
-    }
+  for (int v = 0; v < kParts; v++) {
+    for (int m = 0; m < M; m++) store_dots(y + m * kPackedRows + v * kPartRows, sums[v][m]);
   }
 }
 
 /// Tiles [first, last) times all rows of x, block by block.
 template <DType F, Scales S, int M>
 void multiply_block(const Linear& op, int64_t block, int64_t first, int64_t last) {
-  constexpr int R = kTilesAtOnce;
   const QuantizedBlock x = quantized_block(op.x, block);
-  const int64_t out = op.weight.rows;
   const int64_t tile_bytes = packed_tile_bytes(op.weight);
   const auto* tiles = static_cast<const unsigned char*>(op.weight.data);
-  float y[R * M * kPackedRows];
+  float y[M * kPackedRows];
   for (int64_t i = 0; i < kAhead; i += kPackedLine) {
     __builtin_prefetch(tiles + first * tile_bytes + i, 0, 3);
   }
-  for (int64_t tile = first; tile < last;) {
-    // Weights that come from memory for one pass are read as one stream.
-    const bool all = op.x.rows > kQuantizedRows && tile + R <= last;
-    const int64_t count = all ? R : 1;
-    if (all) {
-      multiply<F, S, R, M>(tiles + tile * tile_bytes, op, x, y);
-    } else {
-      multiply<F, S, 1, M>(tiles + tile * tile_bytes, op, x, y);
-    }
-    for (int64_t i = 0; i < count * M; i++) {
-      const int64_t row = (tile + i / M) * kPackedRows, left = out - row;
-      finish_rows(op, y + i * kPackedRows, (block * kQuantizedRows + i % M) * out + row,
-                  static_cast<int>(left < kPackedRows ? left : kPackedRows));
-    }
-    tile += count;
+  for (int64_t tile = first; tile < last; tile++) {
+    multiply<F, S, M>(tiles + tile * tile_bytes, op, x, y);
+    finish_tile(op, y, block * kQuantizedRows, M, tile);
   }
 }
 
@@ -141,11 +84,20 @@ void multiply_tiles(const Linear& op, int64_t first, int64_t last) {
   using Multiply = void (*)(const Linear&, int64_t, int64_t, int64_t);
   constexpr Multiply kMultiply[] = {multiply_block<F, S, 1>, multiply_block<F, S, 2>,
                                     multiply_block<F, S, 3>, multiply_block<F, S, 4>,
-                                    multiply_block<F, S, 5>, multiply_block<F, S, 6>};
-  for (int64_t row = 0, block = 0; row < op.x.rows; row += kQuantizedRows, block++) {
-    const int64_t rows = op.x.rows - row;
-    kMultiply[(rows < kQuantizedRows ? rows : kQuantizedRows) - 1](op, block, first, last);
+                                    multiply_block<F, S, 5>};
+  const int64_t full = op.x.rows / kQuantizedRows;
+  const auto left = static_cast<int>(op.x.rows % kQuantizedRows);
+  int64_t unpacked = first;  // tiles before this one are done with all full blocks
+  if constexpr (kUnpacks) {
+    if (op.x.rows > kQuantizedRows) {
+      unpacked = last - (last - first) % kUnpackedTiles;
+      multiply_unpacked<F, S>(op, full, first, unpacked);
+    }
   }
+  for (int64_t block = 0; block < full && unpacked < last; block++) {
+    multiply_block<F, S, kQuantizedRows>(op, block, unpacked, last);
+  }
+  if (left > 0) kMultiply[left - 1](op, full, first, last);
 }
 
 /// w8, w5 and w4, whose scales are of several kinds.
@@ -194,6 +146,14 @@ void finish_rows(const Linear& op, const float* y, int64_t at, int count) {
   float* to = static_cast<float*>(op.y.data) + at;
   const auto* residual = static_cast<const float*>(op.residual.data);
   store_first(to, residual ? load_first(residual + at, count) + scaled : scaled, count);
+}
+
+void finish_tile(const Linear& op, const float* y, int64_t row, int64_t rows, int64_t tile) {
+  const int64_t out = op.weight.rows, first = tile * kPackedRows, left = out - first;
+  for (int64_t i = 0; i < rows; i++) {
+    finish_rows(op, y + i * kPackedRows, (row + i) * out + first,
+                static_cast<int>(left < kPackedRows ? left : kPackedRows));
+  }
 }
 
 void linears_rounded(const Linears& op, Workers& workers) {

@@ -16,4 +16,7 @@ void linear_widened(const Linear& op, Workers& workers);
 /// op's y.
 void finish_rows(const Linear& op, const float* y, int64_t at, int count);
 
+/// The same for rows [row, row + rows) of x: y is [rows][16].
+void finish_tile(const Linear& op, const float* y, int64_t row, int64_t rows, int64_t tile);
+
 }  // namespace minicpm::ISA

@@ -34,24 +34,26 @@ function disassembled(object: string): string {
 }
 
 test.skipIf(!existsSync(join(objects, "cpu_avx512")))(
-  "the AVX-512 tile of two by six multiplies from registers alone (needs `npm run build:native`)",
+  "two unpacked tiles times six rows multiply from registers alone with AVX-512 (needs `npm run build:native`)",
   () => {
     const object = join(objects, "cpu_avx512/kernels/cpu/linear_packed.o");
     const code = disassembled(object);
-    // multiply_block<w8, symmetric, 6>: 32 columns of 2 tiles x 6 rows are 96 products; the single tile's 48 come on top.
-    const block = code
+    // multiply_unpacked<w4, symmetric>: 32 columns of 2 tiles x 6 rows are 96 products in one loop.
+    const lines = code
       .split(/\n\n/)
-      .find((text) => /^\w+ <.*multiply_block<\(minicpm::DType\)5, \(minicpm::Scales\)0, 6>/.test(text));
-    const products = block?.split("\n").filter((line) => line.includes("vpdpbusd")) ?? [];
-    expect(products.length).toBe(96 + 48);
-    expect(products.filter((line) => line.includes("(")).length).toBeLessThanOrEqual(48);
+      .find((text) => /^\w+ <.*multiply_unpacked<\(minicpm::DType\)8, \(minicpm::Scales\)0>/.test(text))
+      ?.split("\n")
+      .map((line) => line.split("\t")[1] ?? "");
+    const products = lines?.flatMap((line, index) => (line.startsWith("vpdpbusd") ? [index] : [])) ?? [];
+    expect(products.length).toBe(96);
+    const inner = lines?.slice(products[0], (products.at(-1) ?? 0) + 1) ?? [];
+    expect(inner.filter((line) => /^vpdpbusd .*\(|\(%r[sb]p/.test(line))).toEqual([]);
     // One broadcast of activations serves both tiles.
-    const broadcasts = block?.split("\n").filter((line) => /vpbroadcastd .*\(/.test(line)) ?? [];
-    expect(broadcasts.length).toBeLessThanOrEqual(48 + 48 + 12);
+    expect(inner.filter((line) => /^vpbroadcastd .*\(/.test(line)).length).toBeLessThanOrEqual(48);
   },
 );
 
-/** multiply<w4, symmetric, 1, 6> of a set of 256-bit vectors: 12 sums, 2 vectors of weights and an activation in 16 registers.
+/** multiply_block<w4, symmetric, 6> of a set of 256-bit vectors: 12 sums, 2 vectors of weights and an activation in 16 registers.
  * With the last of 96 products gcc stores sums that it reads no more, and AVX2 loads its mask anew. */
 test.skipIf(!sets.every((set) => existsSync(join(objects, `cpu_${set}`)))).each([
   { set: "avx2", product: /^\{?vpmaddubsw/, setAside: 28 },
@@ -63,7 +65,7 @@ test.skipIf(!sets.every((set) => existsSync(join(objects, `cpu_${set}`)))).each(
     const code = disassembled(object);
     const tile = code
       .split(/\n\n/)
-      .find((text) => /^\w+ <.*multiply<\(minicpm::DType\)8, \(minicpm::Scales\)0, 1, 6>/.test(text))
+      .find((text) => /^\w+ <.*multiply_block<\(minicpm::DType\)8, \(minicpm::Scales\)0, 6>/.test(text))
       ?.split("\n")
       .map((line) => line.split("\t")[1] ?? "");
     const products = tile?.flatMap((line, index) => (product.test(line) ? [index] : [])) ?? [];

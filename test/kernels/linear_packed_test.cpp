@@ -63,6 +63,19 @@ TEST("linear with packed weights gives the definition's bits on every set, forma
   }
 }
 
+TEST(
+    "a long prompt's rows times an odd number of tiles, more than are multiplied at once, as "
+    "well") {
+  Random random(2);
+  Array x(151, 352);
+  x.fill(random, -3, 3);
+  for (DType format : kPackedFormats) {
+    PackedArray weight(format, 64, 72, 352);
+    weight.fill(random, 0.02f);
+    expect_definition(x, weight.tensor(), {3});
+  }
+}
+
 TEST("w5, w6 and weights with minimums give the definition's bits on every set and shape") {
   Random random(11);
   const int shapes[][2] = {{1, 256}, {17, 512}, {75, 768}, {192, 1024}};

@@ -1,4 +1,5 @@
-// The native test program: one line a test, then "N passed, N failed".
+// The native test program: one line a test with its seconds, then "N passed, N failed".
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -41,12 +42,15 @@ int main(int count, char** words) {
   for (const Case& test : cases()) {
     if (!std::strstr(test.sentence, filter) && !std::strstr(test.file, filter)) continue;
     failures = 0;
+    const auto start = std::chrono::steady_clock::now();
     try {
       test.body();
     } catch (const std::exception& error) {
       fail(test.file, 0, std::string("threw: ") + error.what());
     }
-    std::printf("%s  %s\n", failures == 0 ? "ok    " : "FAILED", test.sentence);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    std::printf("%s  %5.1f s  %s\n", failures == 0 ? "ok    " : "FAILED", seconds.count(),
+                test.sentence);
     std::fflush(stdout);
     ++(failures == 0 ? passed : failed);
   }
