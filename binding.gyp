@@ -112,13 +112,13 @@
     {
       'target_name': 'native_test',
       'type': 'executable',
-      'dependencies': ['core', 'cpu_avxvnni_evex'],
+      'dependencies': ['core'],
       'sources': [
         '<!@(node -p "[\'test/kernels\', \'test/native\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\')).map(f => d + \'/\' + f)).join(\' \')")',
       ],
       'conditions': [
         ['sanitize==""', {
-          'dependencies': ['simt', 'simt_kernels'],
+          'dependencies': ['cpu_avxvnni_evex', 'simt', 'simt_kernels'],
           'sources': ['<!@(node -p "[\'test/cuda\', \'test/simt\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\') && !f.endsWith(\'kernels.cpp\')).map(f => d + \'/\' + f)).join(\' \')")'],
         }],
       ],

@@ -1,5 +1,5 @@
 // Builds the addon and the native test and bench programs with node-gyp, from headers that npm installed.
-// Usage: node native/build.mjs [--sanitize address,undefined|thread]   (sanitized builds go to build/<sanitizer>/)
+// Usage: node native/build.mjs [--sanitize address,undefined|thread]   (of which the test program alone, in build/<sanitizer>/)
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -39,4 +39,4 @@ const gyp = (command, options, ...forGyp) => {
 };
 
 gyp("configure", [], ...(sanitize ? [`-Dsanitize=${sanitize}`] : []));
-gyp("build", ["--jobs", String(availableParallelism())]);
+gyp("build", ["--jobs", String(availableParallelism())], ...(sanitize ? ["native_test"] : []));

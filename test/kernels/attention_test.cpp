@@ -78,13 +78,13 @@ TEST("attention equals the definition, with the same bits on all sets") {
 TEST("attention has the same bits for chunks of 1, 7, 64 and all rows, on 1, 2 and 3 threads") {
   Random random(2);
   for (DType dtype : {DType::f32, DType::f16, DType::i8}) {
-    for (int head_dim : {32, 64}) {
+    for (int head_dim : thorough({32, 64})) {
       Case given(random, {dtype, 1, 2, head_dim}, 4, 330);
       for (const CpuKernels* set : kernel_sets()) {
         Workers alone(1);
         Array whole = given.result();
         given.run(on(set, alone), whole, 0, given.length);
-        for (int threads : {1, 2, 3}) {
+        for (int threads : thorough({1, 2, 3})) {
           Workers workers(threads);
           for (int chunk : {1, 7, 64}) {
             Array y = given.result();

@@ -77,14 +77,14 @@ TEST("linear is close to the definition for any shape and dtype on every set") {
 TEST("a row of linear has the same bits alone and beside any others, on any threads") {
   Random random(2);
   constexpr int kTokens = 29;
-  for (int in : {64, 172, 1024, 2100}) {
+  for (int in : thorough({64, 1024, 2100, 172})) {
     for (DType dtype : {DType::f32, DType::f16, DType::bf16}) {
       Case given(random, kTokens, in, 75, dtype);
       for (const CpuKernels* set : kernel_sets()) {
         Workers alone(1);
         Array whole(kTokens, 75);
         set->linear(given.op(whole), alone);
-        for (int threads : {1, 2, 3}) {
+        for (int threads : thorough({1, 2, 3})) {
           Workers workers(threads);
           for (int rows : {1, 2, 3, 4, 5, 6, 7, 8, 11, kTokens}) {
             Array y(kTokens, 75);

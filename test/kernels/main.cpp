@@ -37,10 +37,15 @@ void fail(const char* file, int line, const std::string& what) {
 
 int main(int count, char** words) {
   using namespace minicpm::test;
-  const char* filter = count > 1 ? words[1] : "";
+  const auto wanted = [&](const Case& test) {
+    for (int i = 1; i < count; i++) {
+      if (std::strstr(test.sentence, words[i]) || std::strstr(test.file, words[i])) return true;
+    }
+    return count == 1;
+  };
   int passed = 0, failed = 0;
   for (const Case& test : cases()) {
-    if (!std::strstr(test.sentence, filter) && !std::strstr(test.file, filter)) continue;
+    if (!wanted(test)) continue;
     failures = 0;
     const auto start = std::chrono::steady_clock::now();
     try {

@@ -9,6 +9,7 @@
 #include "kernels/cpu/table.h"
 #include "kernels/reference/ops.h"
 #include "kernels/tensor.h"
+#include "test/kernels/test.h"
 
 namespace minicpm::avxvnni_evex {
 extern const CpuKernels kernels;
@@ -90,13 +91,16 @@ inline double worst_error(const Tensor& actual, const Tensor& expected, double f
   return worst;
 }
 
-/// The kernel sets that this machine can run, that of AVX-VNNI in either encoding.
+/// The kernel sets that this machine can run, that of AVX-VNNI in either encoding, but for
+/// sanitizers.
 inline std::vector<const CpuKernels*> kernel_sets() {
   std::vector<const CpuKernels*> sets;
   for (const CpuKernels* set : cpu_kernel_sets()) {
     if (set->supported()) sets.push_back(set);
   }
-  if (avxvnni_evex::kernels.supported()) sets.push_back(&avxvnni_evex::kernels);
+  if constexpr (!kSanitized) {
+    if (avxvnni_evex::kernels.supported()) sets.push_back(&avxvnni_evex::kernels);
+  }
   return sets;
 }
 

@@ -9,11 +9,7 @@
 namespace minicpm::test {
 namespace {
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr int kSchedules = 30;
-#else
-constexpr int kSchedules = 500;
-#endif
+constexpr int kSchedules = kSanitized ? 30 : 500;
 constexpr int kCapacity = 256;
 
 /// One sequence of a schedule and the calls it still waits for.
