@@ -17,6 +17,9 @@ void Embed::check() const {
            "table should be f32, f16, bf16 or packed");
     expect("embed", "table", table, table.rows, table.columns, table.dtype);
   }
+}
+
+void Embed::check_tokens() const {
   for (int64_t t = 0; t < tokens.columns; t++) {
     const int32_t token = tokens.as<int32_t>()[t];
     if (token < 0 || token >= table.rows) {

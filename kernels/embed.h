@@ -13,6 +13,8 @@ struct Embed {
   float scale;    // the model's scale_emb
 
   void check() const;
+  /// Throws Error{kShape} where one is not; they are in memory of the host's.
+  void check_tokens() const;
 };
 
 }  // namespace minicpm

@@ -10,6 +10,9 @@ void LogProb::check() const {
   expect("log_prob", "y", y, 1, logits.rows, DType::f32);
   expect("log_prob", "logits", logits, logits.rows, logits.columns, DType::f32);
   expect("log_prob", "targets", targets, 1, logits.rows, DType::i32);
+}
+
+void LogProb::check_targets() const {
   for (int64_t t = 0; t < logits.rows; t++) {
     const int32_t target = targets.as<int32_t>()[t];
     if (target < 0 || target >= logits.columns) {

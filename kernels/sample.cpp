@@ -35,6 +35,12 @@ void Sample::check() const {
          "top should not be longer than the vocabulary");
 }
 
+void throw_no_token() {
+  throw Error(ErrorCode::kState,
+              "No token is left to choose from: every logit is NaN or -Infinity. Loosen logitBias "
+              "or the mask; without them, the weights are damaged.");
+}
+
 double gumbel(uint64_t seed, int64_t position, int32_t token) {
   return gumbel_of(noise_uniform(noise_words(seed, position, token / 2), token));
 }

@@ -55,7 +55,7 @@ struct Sample {
   int64_t position = 0;  // of the token to be chosen
 
   // Results.
-  int32_t* token;  // the chosen id
+  int32_t* token;  // the chosen id; -1 where none is left, unless that is thrown at once
   float* log_prob =
       nullptr;  // of the chosen token under the raw logits (before step 1); null: not wanted
   std::span<TokenLogProb> top =
@@ -63,6 +63,9 @@ struct Sample {
 
   void check() const;
 };
+
+/// Throws Error{kState}: no token is left.
+[[noreturn]] void throw_no_token();
 
 /// Standard Gumbel noise of one (seed, position, token): -log(-log(u)), u in (0, 1) from
 /// Philox4x32-10 (Salmon et al. 2011). Plain double arithmetic in a fixed order, the same bits on

@@ -206,10 +206,7 @@ void Sampler::run(const Sample& op) {
   memory.adjust(op);
   const int32_t best = memory.greedy();
   if (memory.logits[static_cast<size_t>(best)] == kNone) {
-    throw Error(
-        ErrorCode::kState,
-        "No token is left to choose from: every logit is NaN or -Infinity. Loosen logitBias or "
-        "the mask; without them, the weights are damaged.");
+    throw_no_token();
   }
   if (op.temperature > 0) {
     memory.keep_best(op.top_k > 0 ? static_cast<size_t>(op.top_k) : vocabulary);

@@ -97,10 +97,7 @@ void sample(const Sample& op) {
   }
   std::vector<Candidate> candidates = ranked(logits);
   if (candidates.empty()) {
-    throw Error(
-        ErrorCode::kState,
-        "No token is left to choose from: every logit is NaN or -Infinity. Loosen logitBias or "
-        "the mask; without them, the weights are damaged.");
+    throw_no_token();
   }
   if (op.temperature > 0) {
     truncate(op, candidates);

@@ -8,16 +8,21 @@ namespace minicpm::test {
 
 namespace {
 
-/// The message of the ShapeError that op.check() throws, or "".
-template <typename Op>
-std::string complaint(const Op& op) {
+/// The message of the ShapeError that `check` throws, or "".
+template <typename Check>
+std::string complaint_of(Check check) {
   try {
-    op.check();
+    check();
   } catch (const Error& error) {
     CHECK(error.code == ErrorCode::kShape);
     return error.what();
   }
   return "";
+}
+
+template <typename Op>
+std::string complaint(const Op& op) {
+  return complaint_of([&] { op.check(); });
 }
 
 }  // namespace
@@ -40,9 +45,13 @@ TEST("embed and log_prob refuse tokens outside the vocabulary") {
   Array y(1, 4), tokens(1, 1, DType::i32), table(3, 4), logits(1, 3), result(1, 1);
   for (int32_t token : {-1, 3}) {
     tokens.ints()[0] = token;
-    CHECK(complaint(Embed{y.tensor(), tokens.tensor(), table.tensor(), 1}) ==
+    const Embed embed{y.tensor(), tokens.tensor(), table.tensor(), 1};
+    CHECK(complaint(embed) == "");
+    CHECK(complaint_of([&] { embed.check_tokens(); }) ==
           "embed: tokens should be in [0, 3), token 0 is " + std::to_string(token));
-    CHECK(complaint(LogProb{result.tensor(), logits.tensor(), tokens.tensor()}) ==
+    const LogProb log_prob{result.tensor(), logits.tensor(), tokens.tensor()};
+    CHECK(complaint(log_prob) == "");
+    CHECK(complaint_of([&] { log_prob.check_targets(); }) ==
           "log_prob: targets should be in [0, 3), target 0 is " + std::to_string(token));
   }
 }
