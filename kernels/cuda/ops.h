@@ -9,7 +9,9 @@
 #include "kernels/embed.h"
 #include "kernels/kv_append.h"
 #include "kernels/linear.h"
+#include "kernels/log_prob.h"
 #include "kernels/pool_keys.h"
+#include "kernels/reorder.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/sample.h"
@@ -27,6 +29,8 @@ void rms_norm(const RmsNorm& op, Stream stream);
 void rope(const Rope& op, Stream stream);
 void silu_mul(const SiluMul& op, Stream stream);
 void linear(const Linear& op, Stream stream);
+void reorder(const ReorderColumns& op, Stream stream);
+void log_prob(const LogProb& op, Stream stream);
 void kv_append(const KvAppend& op, const Batch& batch, Stream stream);
 void pool_keys(const PoolKeys& op, const Batch& batch, Stream stream);
 void score_blocks(const ScoreBlocks& op, const Batch& batch, Stream stream);

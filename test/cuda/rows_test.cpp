@@ -1,4 +1,8 @@
-// Ops that take rows as they come: embed, rms_norm, rope, silu_mul.
+// Ops that take rows as they come: embed, rms_norm, rope, silu_mul, reorder, log_prob.
+#include <algorithm>
+#include <numeric>
+#include <random>
+
 #include "test/cuda/device.h"
 
 namespace minicpm::test {
@@ -80,6 +84,45 @@ TEST("on CUDA silu_mul equals the definition, in place, from zero to infinity") 
       cuda::silu_mul({in.tensor(), in.tensor(), by.tensor()}, nullptr);
       in.read(y.tensor());
       CHECK(worst_error(y.tensor(), expected.tensor(), 1e-9) < 1e-6);
+    });
+  }
+}
+
+TEST("on CUDA reorder puts every column where its order says") {
+  Random random(5);
+  for (int columns : {1, 96, 300}) {
+    Array x(3, columns), order(1, columns, DType::i32), expected(3, columns), y(3, columns);
+    x.fill(random, -2, 2);
+    std::iota(order.ints(), order.ints() + columns, 0);
+    std::shuffle(order.ints(), order.ints() + columns, std::mt19937(1));
+    reference::reorder({expected.tensor(), x.tensor(), order.tensor()});
+    ON_DEVICE({
+      const DeviceTensor in(x.tensor()), by(order.tensor()), out(y.tensor());
+      cuda::reorder({out.tensor(), in.tensor(), by.tensor()}, nullptr);
+      out.read(y.tensor());
+      CHECK(same_bits(y.tensor(), expected.tensor()));
+    });
+  }
+}
+
+TEST("on CUDA log_prob equals the definition within 2e-6, with huge logits and ones ruled out") {
+  Random random(6);
+  for (int vocabulary : {2, 15, 1025}) {
+    Array logits(4, vocabulary), targets(1, 4, DType::i32), expected(1, 4), y(1, 4);
+    logits.fill(random, -15, 15);
+    targets.fill_ints(random, vocabulary);
+    for (int i = 0; i < vocabulary; i++) {
+      logits.set(static_cast<size_t>(2 * vocabulary + i), i == 1 ? 1e30f : -1e30f);
+      logits.set(static_cast<size_t>(3 * vocabulary + i), i == 0 ? 5 : -INFINITY);
+    }
+    targets.ints()[2] = 1, targets.ints()[3] = 0;
+    reference::log_prob({expected.tensor(), logits.tensor(), targets.tensor()});
+    ON_DEVICE({
+      const DeviceTensor in(logits.tensor()), of(targets.tensor()), out(y.tensor());
+      cuda::log_prob({out.tensor(), in.tensor(), of.tensor()}, nullptr);
+      out.read(y.tensor());
+      CHECK(worst_error(y.tensor(), expected.tensor(), 1) < 2e-6);
+      CHECK(y.floats()[2] == 0 && y.floats()[3] == 0);
     });
   }
 }
