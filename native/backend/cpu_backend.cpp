@@ -20,9 +20,14 @@ class CpuBackend final : public Backend {
   std::string_view isa() const override { return kernels_.isa; }
   int threads() const override { return workers_.threads(); }
 
-  Buffer allocate(size_t bytes) override { return Buffer(bytes); }
+  Memory& memory() override { return host_memory(); }
+  void begin(const Step&) override {}
 
-  void run(const Embed& op) override { checked(op, kernels_.embed); }
+  void run(const Embed& op) override {
+    op.check();
+    op.check_tokens();
+    kernels_.embed(op, workers_);
+  }
   void run(const RmsNorm& op) override { checked(op, kernels_.rms_norm); }
   void run(const Linear& op) override { checked(op, kernels_.linear); }
   void run(const Linears& op) override { checked(op, kernels_.linears); }
@@ -42,7 +47,11 @@ class CpuBackend final : public Backend {
   void run(const SelectBlocks& op) override { checked(op, select_blocks); }
   void run(const Attention& op) override { checked(op, kernels_.attention); }
   void run(const SiluMul& op) override { checked(op, kernels_.silu_mul); }
-  void run(const LogProb& op) override { checked(op, kernels_.log_prob); }
+  void run(const LogProb& op) override {
+    op.check();
+    op.check_targets();
+    kernels_.log_prob(op, workers_);
+  }
   void run(const Sample& op) override {
     op.check();
     sampler_.run(op);

@@ -12,9 +12,14 @@ class ReferenceBackend final : public Backend {
   std::string_view isa() const override { return "scalar"; }
   int threads() const override { return 1; }
 
-  Buffer allocate(size_t bytes) override { return Buffer(bytes); }
+  Memory& memory() override { return host_memory(); }
+  void begin(const Step&) override {}
 
-  void run(const Embed& op) override { checked(op, reference::embed); }
+  void run(const Embed& op) override {
+    op.check();
+    op.check_tokens();
+    reference::embed(op);
+  }
   void run(const RmsNorm& op) override { checked(op, reference::rms_norm); }
   void run(const Linear& op) override { checked(op, reference::linear); }
   void run(const Linears& op) override { checked(op, reference::linears); }
@@ -34,7 +39,11 @@ class ReferenceBackend final : public Backend {
   void run(const SelectBlocks& op) override { checked(op, reference::select_blocks); }
   void run(const Attention& op) override { checked(op, reference::attention); }
   void run(const SiluMul& op) override { checked(op, reference::silu_mul); }
-  void run(const LogProb& op) override { checked(op, reference::log_prob); }
+  void run(const LogProb& op) override {
+    op.check();
+    op.check_targets();
+    reference::log_prob(op);
+  }
   void run(const Sample& op) override { checked(op, reference::sample); }
 
  private:

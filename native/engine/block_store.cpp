@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <string>
 #include <utility>
 
 #include "kernels/error.h"
-#include "native/os/os.h"
 
 namespace minicpm {
 namespace {
@@ -38,10 +36,12 @@ ChainKey run_key(std::string_view fingerprint) {
   return key;
 }
 
-BlockStore::BlockStore(KvLayout layout, int64_t cache_bytes, std::unique_ptr<KvSpill> spill)
+BlockStore::BlockStore(KvLayout layout, int64_t cache_bytes, std::unique_ptr<KvSpill> spill,
+                       Memory& memory)
     : layout_(layout),
       cache_blocks_(cache_bytes / static_cast<int64_t>(layout.block_bytes())),
-      spill_(std::move(spill)) {}
+      spill_(std::move(spill)),
+      memory_(memory) {}
 
 // ------------------------------------------------------------------------------------ reservations
 
@@ -49,7 +49,7 @@ void BlockStore::reserve(int64_t blocks) {
   const std::lock_guard lock(mutex_);
   const int64_t block_bytes = memory_of(1);
   const int64_t needed = memory_of(promised_ + blocks);
-  int64_t free_bytes = os::memory().free;
+  int64_t free_bytes = memory_.free_bytes();
   if (needed > free_bytes && cached_ > 0) {
     const int64_t before = cached_;
     shrink_cache(cached_ - (needed - free_bytes + block_bytes - 1) / block_bytes);
@@ -93,7 +93,7 @@ void BlockStore::release(int64_t blocks) {
 // ----------------------------------------------------------------------------------------- holding
 
 KvBlock* BlockStore::take() {
-  Buffer memory(layout_.block_bytes());
+  Buffer memory(memory_, layout_.block_bytes());
   const std::lock_guard lock(mutex_);
   KvBlock* block = free_headers_.back();
   block->memory = std::move(memory);
@@ -132,9 +132,14 @@ int64_t BlockStore::holders(const KvBlock* block) {
 }
 
 std::span<const std::byte> BlockStore::content(const KvBlock& block, Buffer& copy) {
-  if (!spill_) return {block.memory.data(), block.memory.size()};
+  if (!spill_ && memory_.is_host()) return {block.memory.data(), block.memory.size()};
   if (copy.size() == 0) copy = Buffer(layout_.block_bytes());
-  spill_->read(block, {copy.data(), copy.size()});
+  if (spill_) {
+    spill_->read(block, {copy.data(), copy.size()});
+  } else {
+    memory_.download(copy.data(), block.memory.data(), copy.size());
+    memory_.synchronize();
+  }
   return {copy.data(), copy.size()};
 }
 
@@ -142,8 +147,16 @@ void BlockStore::copy(const KvBlock& from, KvBlock& to) {
   if (spill_) {
     spill_->read(from, {to.memory.data(), to.memory.size()});
   } else {
-    std::memcpy(to.memory.data(), from.memory.data(), to.memory.size());
+    memory_.copy(to.memory.data(), from.memory.data(), to.memory.size());
   }
+}
+
+bool BlockStore::write(KvBlock& block, const std::function<bool(std::span<std::byte>)>& fill) {
+  if (memory_.is_host()) return fill({block.memory.data(), block.memory.size()});
+  const Buffer bytes(block.memory.size());
+  if (!fill({bytes.data(), bytes.size()})) return false;
+  memory_.upload(block.memory.data(), bytes.data(), bytes.size());
+  return true;
 }
 
 // ----------------------------------------------------------------------------------------- finding

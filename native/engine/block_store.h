@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -56,16 +57,19 @@ struct KvBlock {
 class BlockStore {
  public:
   /// Sealed blocks that nobody holds are kept up to `cache_bytes`. `spill`, if any, has what its
-  /// memory does not hold.
-  BlockStore(KvLayout layout, int64_t cache_bytes, std::unique_ptr<KvSpill> spill = nullptr);
+  /// memory does not hold. `memory` is where blocks are, the host's where there is a spill; it
+  /// outlives the store.
+  BlockStore(KvLayout layout, int64_t cache_bytes, std::unique_ptr<KvSpill> spill = nullptr,
+             Memory& memory = host_memory());
   BlockStore(const BlockStore&) = delete;
   BlockStore& operator=(const BlockStore&) = delete;
 
   const KvLayout& layout() const { return layout_; }
   KvSpill* spill() { return spill_.get(); }  // null: all is in memory
+  Memory& memory() { return memory_; }
 
   /// Promises `blocks` more. Drops cached blocks as needed; throws Error{kOutOfMemory} where all
-  /// that is promised would still not fit the machine's free memory.
+  /// that is promised would still not fit the memory that is free.
   void reserve(int64_t blocks);
   /// Takes back a promise that was not used.
   void release(int64_t blocks);
@@ -81,11 +85,14 @@ class BlockStore {
   void exchange(KvBlock* block);
   int64_t holders(const KvBlock* block);
 
-  /// All bytes of a block that the caller holds: its memory, or `copy`, filled, where that may lack
-  /// some. Throws Error{kOutOfMemory, kStorage}.
+  /// All bytes of a block that the caller holds, on the host: its memory, or `copy`, filled, where
+  /// that may lack some or is a device's. Throws Error{kOutOfMemory, kStorage, kDevice}.
   std::span<const std::byte> content(const KvBlock& block, Buffer& copy);
   /// The same into another block's memory.
   void copy(const KvBlock& from, KvBlock& to);
+  /// An open block's bytes become those that `fill` writes on the host, where it returns true.
+  /// Throws Error{kOutOfMemory, kDevice}.
+  bool write(KvBlock& block, const std::function<bool(std::span<std::byte>)>& fill);
 
   /// Makes a full block immutable and findable. Returns the block to hold from now on: another one
   /// where the same prefix was already stored (the given one is dropped then).
@@ -123,6 +130,7 @@ class BlockStore {
   const KvLayout layout_;
   const int64_t cache_blocks_;
   const std::unique_ptr<KvSpill> spill_;
+  Memory& memory_;
   std::mutex mutex_;  // of all that follows, and of the blocks' fields
   int64_t promised_ = 0;
   int64_t held_ = 0;

@@ -1,5 +1,6 @@
 // StepLoop's decode step: one token for every sequence that wants one.
 #include <algorithm>
+#include <utility>
 
 #include "native/engine/sequence.h"
 #include "native/engine/step_loop.h"
@@ -12,27 +13,23 @@ constexpr auto kEmitEvery = std::chrono::milliseconds(10);
 
 }  // namespace
 
-/// One step for every sequence that wants one: the weights are read once for all.
+/// One step for every sequence that wants one: the weights are read once for all, and all tokens
+/// are waited for at once.
 void StepLoop::decode_step() {
   step_pending();
   for (const auto& shared : turn_) {
     Sequence& sequence = *shared;
-    const std::optional<Error> error = error_of([&] {
-      if (auto* decode = work_as<DecodeWork>(sequence.current_)) decode_token(sequence, *decode);
-      if (auto* sample = work_as<SampleWork>(sequence.current_)) sample_once(sequence, *sample);
-    });
+    if (!sequence.current_) continue;
+    const std::optional<Error> error = error_of([&] { start_sample(sequence); });
     if (error) fail(sequence, *error);
   }
-}
-
-void StepLoop::sample_once(Sequence& sequence, const SampleWork& work) {
-  SequenceState& state = *sequence.state_;
-  state.counts.clear();
-  if (work.sampling.has_penalties()) {
-    state.counts.reset(static_cast<int>(state.vocab_size), state.tokens, state.answer_start, 0);
+  const std::optional<Error> failed = error_of([&] { memory_.synchronize(); });
+  for (const auto& shared : turn_) {
+    Sequence& sequence = *shared;
+    if (!sequence.current_) continue;
+    const std::optional<Error> error = failed ? failed : error_of([&] { settle(sequence); });
+    if (error) fail(sequence, *error);
   }
-  sample(sequence, work.sampling, work.mask.empty() ? nullptr : work.mask.data());
-  finish(sequence, Outcome::done);
 }
 
 void StepLoop::step_pending() {
@@ -51,57 +48,58 @@ void StepLoop::step_pending() {
   if (batch_.empty()) return;
 
   bool ran = false;
-  const std::optional<Error> error = error_of([&] { ran = run_batch(); });
-  if (!ran) {
-    for (Sequence* sequence : batch_) {
-      if (error) {
-        fail(*sequence, *error);
-        continue;
-      }
-      sequence->state_->kv.truncate(sequence->state_->length());
+  const std::optional<Error> error = error_of([&] {
+    ran = run_batch();
+    if (ran) keep_heads();
+  });
+  for (Sequence* sequence : batch_) {
+    SequenceState& state = *sequence->state_;
+    if (error) {
+      fail(*sequence, *error);
+    } else if (!ran) {
+      state.kv.truncate(state.length());
       finish(*sequence, Outcome::cancelled);
+    } else {
+      state.tokens.push_back(*state.pending);
+      state.pending.reset();
+      state.has_logits = true;
+      state.stepped = true;
+      sequence->length_ = state.length();
     }
-    return;
   }
+}
+
+void StepLoop::keep_heads() {
   int32_t rows[MiniCpm4::kHeadRows];
   for (size_t begin = 0; begin < batch_.size(); begin += MiniCpm4::kHeadRows) {
     const size_t count = std::min<size_t>(batch_.size() - begin, MiniCpm4::kHeadRows);
     for (size_t i = 0; i < count; ++i) rows[i] = static_cast<int32_t>(begin + i);
     const MiniCpm4::Head head = forward_.head({rows, count});
     for (size_t i = 0; i < count; ++i) {
-      Sequence& sequence = *batch_[begin + i];
-      SequenceState& state = *sequence.state_;
-      state.tokens.push_back(*state.pending);
-      state.kv.seal(state.tokens);
-      state.pending.reset();
-      sequence.length_ = state.length();
-      keep_head(sequence, head, static_cast<int64_t>(i));
-      if (work_as<StepWork>(sequence.current_)) finish(sequence, Outcome::done);
+      keep_head(*batch_[begin + i]->state_, head, static_cast<int64_t>(i));
     }
   }
 }
 
-void StepLoop::decode_token(Sequence& sequence, DecodeWork& work) {
+void StepLoop::start_sample(Sequence& sequence) {
   SequenceState& state = *sequence.state_;
-  if (work.made >= work.count) return finish(sequence, Outcome::count);
-  if (!state.has_logits) return;  // its step did not fit this turn's batch
-
-  sample(sequence, work.sampling, nullptr);
-  ++work.made;
-  const int32_t token = *state.pending;
-  if (work.sampling.has_penalties()) state.counts.add(token);
-  const bool stop = std::ranges::find(work.stop_tokens, token) != work.stop_tokens.end();
-  if (stop || work.made == work.count)
-    return finish(sequence, stop ? Outcome::stop : Outcome::count);
-  if (state.made.size() >= kMaxUnemitted || Clock::now() - state.emitted >= kEmitEvery)
-    emit(sequence);
+  if (const auto* decode = work_as<DecodeWork>(sequence.current_)) {
+    // Without logits its step did not fit this turn's batch.
+    if (decode->made < decode->count && state.has_logits) {
+      sample(state, decode->sampling, nullptr);
+    }
+  } else if (const auto* once = work_as<SampleWork>(sequence.current_)) {
+    state.counts.clear();
+    if (once->sampling.has_penalties()) {
+      state.counts.reset(static_cast<int>(state.vocab_size), state.tokens, state.answer_start, 0);
+    }
+    sample(state, once->sampling, once->mask.empty() ? nullptr : once->mask.data());
+  }
 }
 
-void StepLoop::sample(Sequence& sequence, const SamplingOptions& options, const uint32_t* mask) {
-  SequenceState& state = *sequence.state_;
-  int32_t token;
+void StepLoop::sample(SequenceState& state, const SamplingOptions& options, const uint32_t* mask) {
   Sample op{
-      .logits = {state.logits().data(), DType::f32, 1, static_cast<int64_t>(state.vocab_size)},
+      .logits = state.logits(),
       .counts = state.counts.counts(),
       .biases = options.biases,
       .mask = mask,
@@ -114,7 +112,7 @@ void StepLoop::sample(Sequence& sequence, const SamplingOptions& options, const 
       .min_p = options.min_p,
       .seed = options.seed,
       .position = state.length(),
-      .token = &token,
+      .token = &state.sampled,
   };
   if (options.logprobs >= 0) {
     state.made_log_probs.push_back(0);
@@ -124,8 +122,38 @@ void StepLoop::sample(Sequence& sequence, const SamplingOptions& options, const 
     op.top = {state.made_top.data() + state.made_top.size() - best, best};
   }
   backend_.run(op);
-  state.pending = token;
-  state.made.push_back(token);
+  state.sampling = true;
+}
+
+/// What the sequence has started in this step has ended.
+void StepLoop::settle(Sequence& sequence) {
+  SequenceState& state = *sequence.state_;
+  const bool stepped = std::exchange(state.stepped, false);
+  const bool sampled = std::exchange(state.sampling, false);
+  if (stepped) state.kv.seal(state.tokens);
+  if (sampled) {
+    if (state.sampled < 0) throw_no_token();
+    state.pending = state.sampled;
+    state.made.push_back(state.sampled);
+  }
+  if (auto* decode = work_as<DecodeWork>(sequence.current_)) {
+    if (sampled) settle_token(sequence, *decode);
+    if (!sampled && decode->made >= decode->count) finish(sequence, Outcome::count);
+  } else if (stepped || sampled) {
+    finish(sequence, Outcome::done);
+  }
+}
+
+void StepLoop::settle_token(Sequence& sequence, DecodeWork& work) {
+  SequenceState& state = *sequence.state_;
+  ++work.made;
+  const int32_t token = *state.pending;
+  if (work.sampling.has_penalties()) state.counts.add(token);
+  const bool stop = std::ranges::find(work.stop_tokens, token) != work.stop_tokens.end();
+  if (stop || work.made == work.count)
+    return finish(sequence, stop ? Outcome::stop : Outcome::count);
+  if (state.made.size() >= kMaxUnemitted || Clock::now() - state.emitted >= kEmitEvery)
+    emit(sequence);
 }
 
 }  // namespace minicpm

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstring>
 #include <filesystem>
 #include <string>
 
@@ -147,9 +146,15 @@ KvBlock* KvCache::read(const BlockName& name, const std::string& folder) {
     store_.release(1);
     return nullptr;
   }
-  const std::span<std::byte> bytes(block->memory.data(), block->memory.size());
-  const bool found = (directory_ && directory_->read(name, bytes)) ||
-                     (!folder.empty() && read_block_file(folder, name, bytes) == BlockFile::read);
+  bool found = false;
+  try {
+    found = store_.write(*block, [&](std::span<std::byte> bytes) {
+      return (directory_ && directory_->read(name, bytes)) ||
+             (!folder.empty() && read_block_file(folder, name, bytes) == BlockFile::read);
+    });
+  } catch (const Error&) {
+    // No room to read it to.
+  }
   if (found) {
     block = store_.seal(block, name.parent, name.tokens);
   } else {
@@ -218,27 +223,35 @@ KvBlock* KvCache::copy_of(const KvBlock& full, int64_t promised) {
   throw Error(*error);
 }
 
+/// Slots from `slot` on, of all layers and heads at once but for keys that share a tile with some
+/// that stay.
 void KvCache::zero_from(KvBlock& block, int slot) {
   const KvLayout& layout = store_.layout();
-  const size_t size = size_of(layout.dtype);
-  for (int layer = 0; layer < layout.layers; ++layer) {
-    for (int head = 0; head < layout.kv_heads; ++head) {
-      std::byte* k = block.memory.data() + layout.k_offset(layer, head);
-      for (int at = slot; at < kBlockTokens; ++at) {
-        for (int dim = 0; dim < layout.head_dim; ++dim) {
-          std::memset(k + layout.k_index(at, dim) * size, 0, size);
-        }
-      }
-      std::byte* v = block.memory.data() + layout.v_offset(layer, head);
-      std::memset(v + layout.v_index(slot, 0) * size, 0,
-                  layout.v_index(kBlockTokens - slot, 0) * size);
-      if (layout.dtype != DType::i8) continue;
-      auto* scales =
-          reinterpret_cast<float*>(block.memory.data() + layout.scales_offset(layer, head));
-      for (float* of : {scales, scales + kBlockTokens}) {
-        std::fill(of + slot, of + kBlockTokens, 0.0f);
-      }
+  Memory& memory = store_.memory();
+  const auto heads = static_cast<size_t>(layout.layers * layout.kv_heads);
+  const size_t size = size_of(layout.dtype), pitch = 2 * layout.head_bytes();
+  std::byte* const k = block.memory.data() + layout.k_offset(0, 0);
+  std::byte* const v = block.memory.data() + layout.v_offset(0, 0);
+  const auto bytes_of = [&](int slots) { return layout.v_index(slots, 0) * size; };
+
+  memory.zero(v + bytes_of(slot), {bytes_of(kBlockTokens - slot), heads, pitch});
+  const int in_tile = slot % kTileKeys, cut = in_tile ? kTileKeys - in_tile : 0;
+  if (const int tiles = kBlockTokens - slot - cut; tiles > 0) {
+    memory.zero(k + bytes_of(slot + cut), {bytes_of(tiles), heads, pitch});
+  }
+  if (cut > 0) {
+    // A key's numbers lie in runs, each beside those of its tile's other keys.
+    const size_t run = layout.k_index(1, 0) * size, tile_run = run * kTileKeys;
+    for (size_t head = 0; head < heads; ++head) {
+      memory.zero(k + head * pitch + layout.k_index(slot, 0) * size,
+                  {static_cast<size_t>(cut) * run, bytes_of(1) / run, tile_run});
     }
+  }
+  if (layout.dtype == DType::i8) {
+    const size_t kept = static_cast<size_t>(slot) * sizeof(float);
+    const size_t all = kBlockTokens * sizeof(float);  // of a head's keys, or values
+    std::byte* const scales = block.memory.data() + layout.scales_offset(0, 0);
+    memory.zero(scales + kept, {all - kept, 2 * heads, all});
   }
 }
 

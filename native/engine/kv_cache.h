@@ -59,6 +59,7 @@ class KvCache {
 
   std::byte* const* blocks() const { return pointers_.data(); }
   KvBlock* const* kv_blocks() const { return blocks_.data(); }
+  Memory& memory() const { return store_.memory(); }
 
  private:
   KvCache(const KvCache& parent);

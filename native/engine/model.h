@@ -23,7 +23,8 @@ struct ModelPlan {
   Config config;
   std::vector<WeightFile> files;
   std::vector<WeightSource> weights;
-  std::string device;  // "cpu" or "reference"
+  std::string device;  // "cpu", "reference" or "cuda:N"
+  std::string plugin;  // the shared library that has the device; empty: none is needed
   int threads = 0;     // 0: one a physical core
   DType kv_type = DType::f16;
   std::string isa;  // empty: the best
@@ -44,7 +45,8 @@ struct MemoryPlan {
   int64_t activations = 0;
 };
 
-/// Reads nothing but the plan. Throws Error{kState, kOutOfMemory} for a spill that cannot be.
+/// Reads nothing but the plan. Throws Error{kState, kOutOfMemory} for a spill that cannot be, and
+/// Error{kState, kDevice} for what the device cannot do.
 MemoryPlan plan_memory(const ModelPlan& plan, int64_t capacity, int64_t sequences);
 
 class Sequence;
@@ -52,9 +54,10 @@ class Sequence;
 /// Immutable after load, but for its sequences.
 class Model {
  public:
-  /// Throws Error{kCheckpoint, kOutOfMemory, kDevice, kStorage}, and Error{kState} for a spill
-  /// without sparse attention. `progress` as in Weights.
-  Model(const ModelPlan& plan, const std::function<bool(int64_t, int64_t)>& progress);
+  /// Throws Error{kCheckpoint, kOutOfMemory, kDevice, kStorage}, and Error{kState} as plan_memory
+  /// does. `progress` as in Weights. A `backend`, if any, takes the place of the plan's device.
+  Model(const ModelPlan& plan, const std::function<bool(int64_t, int64_t)>& progress,
+        std::unique_ptr<Backend> backend = nullptr);
   ~Model();
 
   /// Throws Error{kOutOfMemory} where `capacity` tokens of KV blocks do not fit, Error{kState} when

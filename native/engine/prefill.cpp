@@ -52,17 +52,18 @@ void StepLoop::run_slice(Sequence& sequence, PrefillWork& work) {
   }
   if (work.also == Also::log_probs) score_slice(sequence, work, rows);
   if (work.also == Also::mean_hidden) pool_slice(work, rows);
+  const bool last = slice.size() == left;
+  if (last) {
+    const int32_t row = rows - 1;
+    keep_head(state, forward_.head({&row, 1}), 0);
+  }
+  memory_.synchronize();
   state.tokens.insert(state.tokens.end(), slice.begin(), slice.end());
   state.kv.seal(state.tokens);
-  state.has_logits = false;
+  state.has_logits = last;
   state.answer_start = state.tokens.size();
   sequence.length_ = state.length();
   work.done += slice.size();
-  const bool last = work.done == work.tokens.size();
-  if (last) {
-    const int32_t row = rows - 1;
-    keep_head(sequence, forward_.head({&row, 1}), 0);
-  }
 
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   slice_rows_ = std::clamp(static_cast<int>(rows * kSliceSeconds / std::max(seconds, 1e-6)),
@@ -95,16 +96,14 @@ void StepLoop::score_slice(Sequence& sequence, PrefillWork& work, int rows) {
   const SequenceState& state = *sequence.state_;
   work.numbers.resize(work.tokens.size());
   const auto score = [&](const Tensor& logits, size_t first_target) {
-    backend_.run(LogProb{
-        .y = {work.numbers.data() + first_target, DType::f32, 1, logits.rows},
-        .logits = logits,
-        .targets = {work.tokens.data() + first_target, DType::i32, 1, logits.rows},
-    });
+    const auto count = static_cast<size_t>(logits.rows);
+    forward_.score(logits, std::span(work.tokens).subspan(first_target, count),
+                   work.numbers.data() + first_target);
   };
   if (work.done == 0) {
     work.numbers[0] = std::numeric_limits<float>::quiet_NaN();
     if (state.has_logits) {
-      score({state.logits().data(), DType::f32, 1, static_cast<int64_t>(state.vocab_size)}, 0);
+      score(state.logits(), 0);
     }
   }
   int32_t chunk[MiniCpm4::kHeadRows];
@@ -127,10 +126,13 @@ void StepLoop::pool_slice(PrefillWork& work, int rows) {
     for (int i = 0; i < count; ++i) chunk[i] = begin + i;
     const Tensor hidden = forward_.hidden({chunk, static_cast<size_t>(count)});
     work.numbers.resize(static_cast<size_t>(hidden.columns));
-    for (int64_t i = 0; i < hidden.rows * hidden.columns; ++i) {
-      work.numbers[static_cast<size_t>(i % hidden.columns)] +=
-          hidden.as<float>()[i] / static_cast<float>(work.tokens.size());
-    }
+    hidden_.resize(static_cast<size_t>(rows) * work.numbers.size());
+    memory_.download(&hidden_[static_cast<size_t>(begin) * work.numbers.size()], hidden.data,
+                     hidden.bytes());
+  }
+  memory_.synchronize();
+  for (size_t i = 0; i < hidden_.size(); ++i) {
+    work.numbers[i % work.numbers.size()] += hidden_[i] / static_cast<float>(work.tokens.size());
   }
 }
 

@@ -1,7 +1,6 @@
 #include "native/engine/sequence.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "native/engine/model.h"
 
@@ -11,8 +10,10 @@ SequenceState::SequenceState(const Config& config, BlockStore& store, int64_t ca
                              const std::string& run, BlockDirectory* directory)
     : angles(config, capacity),
       kv(store, run_key(run + " " + angles.fingerprint()), capacity, directory),
-      outputs(sizeof(float) * static_cast<size_t>(config.vocab_size + config.hidden_size)),
-      vocab_size(static_cast<size_t>(config.vocab_size)) {
+      outputs(store.memory(),
+              sizeof(float) * static_cast<size_t>(config.vocab_size + config.hidden_size)),
+      vocab_size(config.vocab_size),
+      hidden_size(config.hidden_size) {
   tokens.reserve(static_cast<size_t>(capacity));
 }
 
@@ -21,12 +22,13 @@ SequenceState::SequenceState(const SequenceState& parent)
       kv(KvCache::fork(parent.kv)),
       pending(parent.pending),
       has_logits(parent.has_logits),
-      outputs(parent.outputs.size()),
+      outputs(parent.kv.memory(), parent.outputs.size()),
       vocab_size(parent.vocab_size),
+      hidden_size(parent.hidden_size),
       answer_start(parent.answer_start) {
   tokens.reserve(parent.tokens.capacity());
   tokens = parent.tokens;
-  std::memcpy(outputs.data(), parent.outputs.data(), outputs.size());
+  kv.memory().copy(outputs.data(), parent.outputs.data(), outputs.size());
 }
 
 void SequenceState::truncate(int64_t length) {
@@ -84,7 +86,7 @@ std::vector<float> Sequence::logits() {
   if (!state.has_logits) {
     throw Error(ErrorCode::kState, "There are no logits: prefill or step first.");
   }
-  return {state.logits().begin(), state.logits().end()};
+  return read(state.logits());
 }
 
 std::vector<float> Sequence::hidden() {
@@ -93,7 +95,15 @@ std::vector<float> Sequence::hidden() {
   if (!state.has_logits) {
     throw Error(ErrorCode::kState, "There is no hidden state: prefill or step first.");
   }
-  return {state.hidden().begin(), state.hidden().end()};
+  return read(state.hidden());
+}
+
+std::vector<float> Sequence::read(const Tensor& tensor) {
+  Memory& memory = model_.backend().memory();
+  std::vector<float> numbers(static_cast<size_t>(tensor.columns));
+  memory.download(numbers.data(), tensor.data, tensor.bytes());
+  memory.synchronize();
+  return numbers;
 }
 
 void Sequence::truncate(int64_t length) {

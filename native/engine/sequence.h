@@ -33,8 +33,13 @@ struct SequenceState {
   std::optional<int32_t> pending;  // sampled, not yet run
   bool has_logits = false;         // of the last of `tokens`
   Buffer outputs;                  // logits [vocabulary], then hidden [hidden], f32
-  size_t vocab_size;
+  int64_t vocab_size, hidden_size;
   size_t answer_start = 0;  // tokens before it are prompt: where the last prefill ended
+
+  // Of the step at hand, until its ops have ended.
+  bool stepped = false;   // the pending token is run
+  bool sampling = false;  // a Sample's token goes to `sampled`
+  int32_t sampled = -1;
 
   // Of the running decode.
   TokenCounts counts;
@@ -43,10 +48,9 @@ struct SequenceState {
   std::vector<TokenLogProb> made_top;
   std::chrono::steady_clock::time_point emitted;
 
-  std::span<float> logits() const { return {outputs.as<float>(), vocab_size}; }
-  std::span<float> hidden() const {
-    return {outputs.as<float>() + vocab_size, outputs.size() / sizeof(float) - vocab_size};
-  }
+  // In the memory of the model's backend.
+  Tensor logits() const { return {outputs.data(), DType::f32, 1, vocab_size}; }
+  Tensor hidden() const { return {outputs.as<float>() + vocab_size, DType::f32, 1, hidden_size}; }
   int64_t length() const { return static_cast<int64_t>(tokens.size()); }
 
   /// Forgets tokens from `length` on, the pending one and the logits.
@@ -92,6 +96,8 @@ class Sequence : public std::enable_shared_from_this<Sequence> {
   void enqueue(Work work);
   /// The state, for a caller that holds the loop's mutex; throws unless it is idle.
   SequenceState& idle_state();
+  /// A copy of a tensor's numbers on the host.
+  std::vector<float> read(const Tensor& tensor);
 
   Model& model_;
   const int64_t capacity_;

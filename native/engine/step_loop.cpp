@@ -1,7 +1,6 @@
 #include "native/engine/step_loop.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "native/engine/sequence.h"
 
@@ -24,6 +23,7 @@ namespace {
 StepLoop::StepLoop(MiniCpm4& forward, Backend& backend, KvSpill* spill)
     : forward_(forward),
       backend_(backend),
+      memory_(backend.memory()),
       fetch_(spill),
       spills_(spill != nullptr),
       thread_([this] { main(); }) {}
@@ -153,11 +153,10 @@ bool StepLoop::run_batch() {
   });
 }
 
-void StepLoop::keep_head(Sequence& sequence, const MiniCpm4::Head& head, int64_t row) {
-  SequenceState& state = *sequence.state_;
-  std::memcpy(state.logits().data(), head.logits.slice(row, 1).data, state.logits().size_bytes());
-  std::memcpy(state.hidden().data(), head.hidden.slice(row, 1).data, state.hidden().size_bytes());
-  state.has_logits = true;
+void StepLoop::keep_head(SequenceState& state, const MiniCpm4::Head& head, int64_t row) {
+  const Tensor logits = state.logits(), hidden = state.hidden();
+  memory_.copy(logits.data, head.logits.slice(row, 1).data, logits.bytes());
+  memory_.copy(hidden.data, head.hidden.slice(row, 1).data, hidden.bytes());
 }
 
 // ------------------------------------------------------------------------------------------ events
@@ -183,7 +182,9 @@ void StepLoop::finish(Sequence& sequence, Outcome outcome) {
 
 void StepLoop::fail(Sequence& sequence, const Error& error) {
   SequenceState& state = *sequence.state_;
-  state.kv.truncate(state.length());  // an unfinished tail
+  // An unfinished tail. Where the device fails at that, too, its calls fail from now on.
+  static_cast<void>(error_of([&] { state.kv.truncate(state.length()); }));
+  state.stepped = state.sampling = false;
   state.made.clear();
   state.made_log_probs.clear();
   state.made_top.clear();

@@ -1,5 +1,6 @@
 // The engine thread of one model: a loop of turns. Each turn runs one prefill slice and one decode
-// step for every sequence that wants one, so that a long prompt never starves a stream.
+// step for every sequence that wants one, so that a long prompt never starves a stream. It waits
+// for the backend once for each of the two.
 #pragma once
 
 #include <chrono>
@@ -50,9 +51,11 @@ class StepLoop {
   void pool_slice(PrefillWork& work, int rows);
   void decode_step();
   void step_pending();
-  void decode_token(Sequence& sequence, DecodeWork& work);
-  void sample_once(Sequence& sequence, const SampleWork& work);
-  void sample(Sequence& sequence, const SamplingOptions& options, const uint32_t* mask);
+  void keep_heads();
+  void start_sample(Sequence& sequence);
+  void sample(SequenceState& state, const SamplingOptions& options, const uint32_t* mask);
+  void settle(Sequence& sequence);
+  void settle_token(Sequence& sequence, DecodeWork& work);
   void fill(Sequence& sequence, const FillWork& work);
   void save(Sequence& sequence, SaveWork& work);
 
@@ -61,7 +64,7 @@ class StepLoop {
   Batch batch_of_turn();
   void add_to_batch(Sequence& sequence, std::span<const int32_t> tokens);
   void clear_batch();
-  void keep_head(Sequence& sequence, const MiniCpm4::Head& head, int64_t row);
+  void keep_head(SequenceState& state, const MiniCpm4::Head& head, int64_t row);
 
   void emit(Sequence& sequence);
   void finish(Sequence& sequence, Outcome outcome);
@@ -84,6 +87,7 @@ class StepLoop {
 
   MiniCpm4& forward_;
   Backend& backend_;
+  Memory& memory_;
   int slice_rows_ = 64;      // adapts, so that a slice takes about kSliceSeconds
   size_t next_prefill_ = 0;  // whose turn it is to prefill
 
@@ -93,6 +97,7 @@ class StepLoop {
   std::vector<int32_t> tokens_;
   std::vector<Segment> segments_;
   std::vector<const RopeAngles*> angles_;
+  std::vector<float> hidden_;  // of pool_slice
   BatchFetch fetch_;
   const bool spills_;
 

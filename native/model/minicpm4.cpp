@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 namespace minicpm {
 
@@ -13,10 +12,13 @@ MiniCpm4::MiniCpm4(const Config& config, DType activations, const Weights& weigh
       layout_(layout),
       attention_scale_(1 / std::sqrt(static_cast<float>(config.head_dim))),
       backend_(backend),
+      memory_(backend.memory()),
       weights_(weights),
-      arena_(backend.allocate(
-          static_cast<size_t>(activation_bytes(config, activations, weights.reorders())))),
-      a_(config, activations, weights.reorders(), arena_.data()) {
+      arena_(memory_,
+             static_cast<size_t>(activation_bytes(config, activations, weights.reorders()))),
+      a_(config, activations, weights.reorders(), arena_.data()),
+      cos_(static_cast<size_t>(kMaxRows * config.head_dim / 2)),
+      sin_(cos_.size()) {
   embed_ = weights.at("embed");
   norm_ = weights.at("norm");
   head_ = weights.has("head") ? weights.at("head") : embed_;
@@ -67,6 +69,8 @@ MiniCpm4::Activations::Activations(const Config& config, DType activations, bool
   head_rows = cut(1, kHeadRows, DType::i32);
   hidden = cut(kHeadRows, config.hidden_size);
   logits = cut(kHeadRows, config.vocab_size);
+  targets = cut(1, kHeadRows, DType::i32);
+  log_probs = cut(1, kHeadRows);
 }
 
 int64_t MiniCpm4::activation_bytes(const Config& config, DType activations, bool reorders) {
@@ -91,7 +95,7 @@ int64_t MiniCpm4::selection_bytes(const Config& config, int64_t capacity) {
 
 void MiniCpm4::reserve(int64_t capacity) {
   if (blocks_for(capacity) <= most_blocks_) return;
-  selection_ = backend_.allocate(static_cast<size_t>(selection_bytes(config_, capacity)));
+  selection_ = Buffer(memory_, static_cast<size_t>(selection_bytes(config_, capacity)));
   most_blocks_ = blocks_for(capacity);
 }
 
@@ -145,11 +149,15 @@ void MiniCpm4::multiply_reordered(const Linear& linear, const Tensor& order) {
 
 bool MiniCpm4::run(const Batch& batch, const std::function<bool()>& stop) {
   const int rows = static_cast<int>(batch.tokens.size());
-  const Tensor tokens{a_.tokens.data, DType::i32, 1, rows};
-  std::memcpy(tokens.data, batch.tokens.data(), batch.tokens.size_bytes());
-  fill_angles(batch);
-  start(Embed{
-      .y = a_.h.slice(0, rows), .tokens = tokens, .table = embed_, .scale = config_.embed_scale});
+  Embed embed{.y = a_.h.slice(0, rows),
+              .tokens = {const_cast<int32_t*>(batch.tokens.data()), DType::i32, 1, rows},
+              .table = embed_,
+              .scale = config_.embed_scale};
+  embed.check_tokens();
+  embed.tokens.data = a_.tokens.data;
+  memory_.upload(embed.tokens.data, batch.tokens.data(), batch.tokens.size_bytes());
+  begin(batch);
+  start(embed);
   for (int i = 0; i < config_.layers; ++i) {
     if (stop()) return false;
     attention(layers_[static_cast<size_t>(i)], i, batch, rows);
@@ -158,18 +166,24 @@ bool MiniCpm4::run(const Batch& batch, const std::function<bool()>& stop) {
   return true;
 }
 
-void MiniCpm4::fill_angles(const Batch& batch) {
+/// Tells the backend of the batch, and has its angles where ops find them.
+void MiniCpm4::begin(const Batch& batch) {
+  const auto rows = static_cast<int64_t>(batch.tokens.size());
+  backend_.begin(
+      {.segments = batch.segments, .rows = rows, .capacity = most_blocks_ * kBlockTokens});
   for (size_t i = 0; i < batch.segments.size(); ++i) {
     const Segment& segment = batch.segments[i];
-    batch.angles[i]->fill(segment.position, segment.count, a_.cos.slice(segment.row, 1).as<float>(),
-                          a_.sin.slice(segment.row, 1).as<float>());
+    const auto at = static_cast<size_t>(segment.row * a_.cos.columns);
+    batch.angles[i]->fill(segment.position, segment.count, &cos_[at], &sin_[at]);
   }
+  memory_.upload(a_.cos.data, cos_.data(), a_.cos.slice(0, rows).bytes());
+  memory_.upload(a_.sin.data, sin_.data(), a_.sin.slice(0, rows).bytes());
 }
 
 Tensor MiniCpm4::run_to(int index, Site site, const Batch& batch) {
   const Layer& layer = layers_.at(static_cast<size_t>(index));
   const int rows = static_cast<int>(batch.tokens.size());
-  fill_angles(batch);
+  begin(batch);
   if (site == Site::attention) return normed(layer.attention_norm, rows);
   if (site == Site::attention_out) return attended(layer, index, batch, rows);
   attention(layer, index, batch, rows);
@@ -183,7 +197,7 @@ Tensor MiniCpm4::run_to(int index, Site site, const Batch& batch) {
 void MiniCpm4::run_layer(int index, const Batch& batch) {
   const Layer& layer = layers_.at(static_cast<size_t>(index));
   const int rows = static_cast<int>(batch.tokens.size());
-  fill_angles(batch);
+  begin(batch);
   attention(layer, index, batch, rows);
   mlp(layer, rows);
 }
@@ -310,12 +324,15 @@ void MiniCpm4::fill(const Batch& batch) {
   const auto rows = static_cast<int64_t>(batch.tokens.size());
   const Tensor k = a_.k.slice(0, rows), v = a_.v.slice(0, rows);
   auto random = static_cast<uint32_t>(batch.segments.front().position) + 1;
+  std::vector<float> numbers(static_cast<size_t>(k.rows * k.columns));
   for (const Tensor& tensor : {k, v}) {
-    for (int64_t i = 0; i < tensor.rows * tensor.columns; ++i) {
+    for (float& number : numbers) {
       random = random * 1664525 + 1013904223;  // Knuth's LCG
-      tensor.as<float>()[i] = static_cast<float>(random >> 8) / (1 << 23) - 1;
+      number = static_cast<float>(random >> 8) / (1 << 23) - 1;
     }
+    memory_.upload(tensor.data, numbers.data(), tensor.bytes());
   }
+  begin(batch);
   for (int layer = 0; layer < config_.layers; ++layer) {
     start(KvAppend{.k = k, .v = v, .segments = batch.segments, .layout = layout_, .layer = layer});
     if (layout_.pooled) {
@@ -328,7 +345,7 @@ void MiniCpm4::fill(const Batch& batch) {
 Tensor MiniCpm4::hidden(std::span<const int32_t> rows) {
   const auto count = static_cast<int64_t>(rows.size());
   const Tensor indices{a_.head_rows.data, DType::i32, 1, count};
-  std::memcpy(indices.data, rows.data(), rows.size_bytes());
+  memory_.upload(indices.data, rows.data(), rows.size_bytes());
   const Tensor hidden = a_.hidden.slice(0, count);
 
   start(Embed{.y = hidden, .tokens = indices, .table = a_.h, .scale = 1});  // picks rows of h
@@ -340,6 +357,20 @@ MiniCpm4::Head MiniCpm4::head(std::span<const int32_t> rows) {
   const Tensor normed = hidden(rows), logits = a_.logits.slice(0, normed.rows);
   multiply({Linear{.y = logits, .x = normed, .weight = head_, .scale = config_.logit_scale}});
   return {normed, logits};
+}
+
+void MiniCpm4::score(const Tensor& logits, std::span<const int32_t> targets, float* to) {
+  const auto count = static_cast<int64_t>(targets.size());
+  LogProb op{
+      .y = {a_.log_probs.data, DType::f32, 1, count},
+      .logits = logits,
+      .targets = {const_cast<int32_t*>(targets.data()), DType::i32, 1, count},
+  };
+  op.check_targets();
+  op.targets.data = a_.targets.data;
+  memory_.upload(op.targets.data, targets.data(), targets.size_bytes());
+  backend_.run(op);
+  memory_.download(to, op.y.data, op.y.bytes());
 }
 
 }  // namespace minicpm

@@ -48,8 +48,8 @@ class MiniCpm4 {
 
   /// Appends the batch's keys and values to its sequences' blocks and keeps the residual stream of
   /// its rows. `stop` is asked between layers; true ends the run at once (the blocks then hold an
-  /// unfinished tail). Returns whether it ran to the end. Throws Error{kStorage} where `batch.kv`
-  /// does; the tail is unfinished then too.
+  /// unfinished tail). Returns whether it was started to the end. Throws Error{kStorage} where
+  /// `batch.kv` does; the tail is unfinished then too.
   bool run(const Batch& batch, const std::function<bool()>& stop);
 
   /// Benchmarks only: appends made-up keys and values for the batch's rows, without computing
@@ -66,11 +66,15 @@ class MiniCpm4 {
   /// The same without the head: [rows, hidden], f32.
   Tensor hidden(std::span<const int32_t> rows);
 
+  /// Log-probabilities of `targets` under rows of logits, at most kHeadRows: at `to` on the host
+  /// once the backend's memory is synchronized.
+  void score(const Tensor& logits, std::span<const int32_t> targets, float* to);
+
   /// For calibration: where linears of a layer take their input from.
   enum class Site { attention, attention_out, mlp, mlp_out };
 
   /// The residual stream of the last batch's rows, [rows, hidden], f32: what a layer starts from,
-  /// to be read and written.
+  /// to be read and written where memory is the host's.
   Tensor residual(int64_t rows) const { return a_.h.slice(0, rows); }
   /// The input of a site's linears, [rows, in], f32, for the residual stream before the layer;
   /// valid until the next call. The residual stream becomes what the linears before have made of
@@ -101,13 +105,14 @@ class MiniCpm4 {
     Tensor quantized;  // a8, of the widest input of a linear; empty with f32
     Tensor reordered;  // of the widest input, too; empty where nothing is
     Tensor head_rows, hidden, logits;
+    Tensor targets, log_probs;
     size_t bytes = 0;
   };
 
   Tensor normed(const Tensor& weight, int rows);
   Tensor attended(const Layer& layer, int index, const Batch& batch, int rows);
   void attention(const Layer& layer, int index, const Batch& batch, int rows);
-  void fill_angles(const Batch& batch);
+  void begin(const Batch& batch);
   BlockMasks select_blocks(int layer, const Batch& batch, const Tensor& q);
   void fetch_before(KvFetch& kv, int layer, std::span<const Segment> segments);
   void norm_heads(const Tensor& x, const Tensor& weight);
@@ -130,6 +135,7 @@ class MiniCpm4 {
   const KvLayout layout_;
   const float attention_scale_;
   Backend& backend_;
+  Memory& memory_;
   const Weights& weights_;
   Tensor embed_, norm_, head_;
   std::vector<Layer> layers_;
@@ -138,6 +144,7 @@ class MiniCpm4 {
 
   Buffer arena_;
   const Activations a_;
+  std::vector<float> cos_, sin_;  // of the batch at hand: [kMaxRows, head_dim / 2]
 
   int64_t most_blocks_ = 0;  // of a sequence
   Buffer selection_;         // masks, then scores: a row for each of kMaxRows and KV head

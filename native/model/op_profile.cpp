@@ -88,6 +88,16 @@ std::array<OpProfile::Count, kOpKinds> OpProfile::counts() const {
   return counts;
 }
 
+Attention OpProfile::on_host(const Attention& op, Memory& memory) {
+  if (op.selected.words == nullptr || memory.is_host()) return op;
+  masks_.resize(static_cast<size_t>(op.q.rows * op.layout.kv_heads * op.selected.stride));
+  memory.download(masks_.data(), op.selected.words, masks_.size() * sizeof(uint64_t));
+  memory.synchronize();
+  Attention result = op;
+  result.selected.words = masks_.data();
+  return result;
+}
+
 void OpProfile::add(OpKind kind, std::chrono::steady_clock::duration time, int64_t bytes) {
   Sum& sum = sums_[static_cast<size_t>(kind)];
   sum.calls += 1;

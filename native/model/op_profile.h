@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "native/backend/backend.h"
 
@@ -31,7 +32,7 @@ std::string_view name_of(OpKind kind);
 
 /// Bytes of weights, keys, values and pooled keys that an op reads, each as often as the op goes
 /// through it: attention reads a selected block once for up to 8 neighbouring rows and a KV head.
-/// Activations are not counted: they stay in the caches.
+/// Activations are not counted: they stay in the caches. Masks are read on the host.
 int64_t bytes_read(const Linears& op);
 int64_t bytes_read(const Attention& op);
 int64_t bytes_read(const ScoreBlocks& op);
@@ -57,9 +58,13 @@ class OpProfile {
   template <typename Op>
   void run(Backend& backend, const Op& op) {
     if (!on_.load(std::memory_order_relaxed)) return backend.run(op);
+    Memory& memory = backend.memory();
+    memory.synchronize();
     const auto begin = std::chrono::steady_clock::now();
     backend.run(op);
-    add(kind_of(op), std::chrono::steady_clock::now() - begin, bytes_read(op));
+    memory.synchronize();
+    const auto time = std::chrono::steady_clock::now() - begin;
+    add(kind_of(op), time, bytes_read(on_host(op, memory)));
   }
 
  private:
@@ -80,10 +85,18 @@ class OpProfile {
   static constexpr OpKind kind_of(const Attention&) { return OpKind::attention; }
   static constexpr OpKind kind_of(const SiluMul&) { return OpKind::silu_mul; }
 
+  template <typename Op>
+  const Op& on_host(const Op& op, Memory&) {
+    return op;
+  }
+  /// With its masks in memory of the host's.
+  Attention on_host(const Attention& op, Memory& memory);
+
   void add(OpKind kind, std::chrono::steady_clock::duration time, int64_t bytes);
 
   std::atomic<bool> on_{false};
   std::array<Sum, kOpKinds> sums_;
+  std::vector<uint64_t> masks_;
 };
 
 }  // namespace minicpm

@@ -1,3 +1,4 @@
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -124,6 +125,13 @@ Memory memory() {
     result = {std::clamp<int64_t>(limit - used, 0, result.free), limit};
   }
   return result;
+}
+
+void* find_in_library(const std::string& path, const char* name, std::string& why) {
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  void* address = library ? dlsym(library, name) : nullptr;
+  if (address == nullptr) why = dlerror();
+  return address;
 }
 
 std::string cpu_name() {

@@ -58,6 +58,10 @@ struct Memory {
 };
 Memory memory();
 
+/// The address of `name` in a shared library, which is opened and stays so; null where there is
+/// none, with the reason in `why`.
+void* find_in_library(const std::string& path, const char* name, std::string& why);
+
 /// The processor's name as the system reports it.
 std::string cpu_name();
 

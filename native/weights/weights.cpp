@@ -49,15 +49,18 @@ WeightBytes plan_weights(std::span<const WeightFile> files, std::span<const Weig
   WeightBytes result;
   std::vector<bool> stays(files.size());
   for (const WeightSource& source : sources) {
+    auto bytes = static_cast<int64_t>(loaded_bytes(source));
     if (becomes_packed(source, packing)) {
-      result.converted += static_cast<int64_t>(packing.packed(source).bytes());
-      if (source.arrays.column_groups)
-        result.converted += source.columns * int64_t{sizeof(int32_t)};
+      bytes = static_cast<int64_t>(packing.packed(source).bytes());
+      if (source.arrays.column_groups) bytes += source.columns * int64_t{sizeof(int32_t)};
+      result.converted += bytes;
     } else if (used_as_mapped(source)) {
+      bytes = static_cast<int64_t>(stored_bytes(source));
       stays.at(static_cast<size_t>(source.file)) = true;
     } else {
-      result.converted += static_cast<int64_t>(loaded_bytes(source));
+      result.converted += bytes;
     }
+    result.all += bytes;
   }
   for (size_t i = 0; i < files.size(); ++i) {
     if (stays[i]) result.mapped += static_cast<int64_t>(files[i].bytes);
@@ -66,7 +69,8 @@ WeightBytes plan_weights(std::span<const WeightFile> files, std::span<const Weig
 }
 
 Weights::Weights(std::span<const WeightFile> files, std::span<const WeightSource> sources,
-                 const Progress& progress, const Packing& packing, Backend* backend) {
+                 const Progress& progress, const Packing& packing, Backend* backend,
+                 Memory& memory) {
   for (const WeightFile& file : files) files_.push_back(map_weights(file));
   int64_t done = 0, total = 0;
   size_t packed_bytes = 0;
@@ -78,7 +82,7 @@ Weights::Weights(std::span<const WeightFile> files, std::span<const WeightSource
     done += static_cast<int64_t>(bytes);
     if (progress && !progress(done, total)) throw Error(ErrorCode::kState, "loading was cancelled");
   };
-  packed_ = Buffer(packed_bytes);
+  if (memory.is_host()) packed_ = Buffer(packed_bytes);
   os::prefer_large_pages(packed_.data(), packed_.size());
   std::byte* next = packed_.data();
   std::vector<bool> stays(files.size());
@@ -86,18 +90,26 @@ Weights::Weights(std::span<const WeightFile> files, std::span<const WeightSource
     const auto file = static_cast<size_t>(source.file);
     expect_inside(*files_.at(file), source, files[file].path);
     if (becomes_packed(source, packing)) {
-      const Tensor to = packing.packed(source, next);
+      Tensor to = packing.packed(source, next);
+      const Buffer passing(memory.is_host() ? 0 : to.bytes());  // on its way to a device
+      if (memory.is_host()) {
+        next += to.bytes();
+      } else {
+        to.data = passing.data();
+      }
       expect_packed("load", source.name.c_str(), to);
-      next += to.bytes();
       const size_t row_bytes = stored_row_bytes(source.type, source.columns);
       const auto done_rows = [&](int64_t rows) { advance(static_cast<size_t>(rows) * row_bytes); };
       if (fill(to, source, files, packing, *backend, done_rows)) {
-        tensors_[source.name] = to;
+        tensors_[source.name] = placed(to, memory);
         continue;
       }
     }
-    tensors_[source.name] = load(source);
-    if (used_as_mapped(source)) stays[file] = true;
+    tensors_[source.name] = placed(load(source), memory);
+    if (used_as_mapped(source)) {
+      stays[file] = memory.is_host();
+      if (!stays[file]) files_[file]->forget(source.offset, stored_bytes(source));
+    }
     advance(stored_bytes(source));
   }
   for (size_t i = 0; i < files_.size(); ++i) {
@@ -154,6 +166,20 @@ Tensor Weights::load(const WeightSource& source) {
   }
   file.forget(source.offset, bytes);
   return tensor;
+}
+
+Tensor Weights::placed(const Tensor& tensor, Memory& memory) {
+  if (memory.is_host()) return tensor;
+  Tensor result = tensor;
+  on_device_.emplace_back(memory, tensor.bytes());
+  result.data = on_device_.back().data();
+  memory.upload(result.data, tensor.data, tensor.bytes());
+  if (const Tensor* order = order_of(tensor)) {
+    orders_[result.data] = placed(Tensor(*order), memory);
+    orders_.erase(tensor.data);
+  }
+  converted_.clear();
+  return result;
 }
 
 Tensor Weights::at(const std::string& name) const {

@@ -1,5 +1,6 @@
 // A checkpoint's weights in memory: used as mapped wherever the kernels can read them so, converted
-// once at load where they can't or where packed ones are asked for; never two copies.
+// once at load where they can't or where packed ones are asked for; never two copies. For a device
+// whose memory is not the host's all that is made on the host, tensor by tensor, and copied.
 #pragma once
 
 #include <functional>
@@ -21,6 +22,7 @@ namespace minicpm {
 struct WeightBytes {
   int64_t mapped = 0;     // of files that stay mapped
   int64_t converted = 0;  // in memory of their own
+  int64_t all = 0;        // of what ops read: what a device's memory has to hold
 };
 
 /// What `Weights` will take; reads nothing.
@@ -36,11 +38,13 @@ class Weights {
   using Progress = std::function<bool(int64_t, int64_t)>;
 
   /// `progress(done, total)` counts bytes; returning false stops with Error{kState}. `backend`
-  /// packs; it may be null where `packing` asks for nothing and nothing is quantized.
-  /// Throws Error{kCheckpoint} naming file and tensor where a file is not what the plan says,
-  /// Error{kShape} where a matrix to be packed has no multiple of 32 columns.
+  /// packs, on the host; it may be null where `packing` asks for nothing and nothing is quantized.
+  /// `memory` is that of the ops. Throws Error{kCheckpoint} naming file and tensor where a file is
+  /// not what the plan says, Error{kShape} where a matrix to be packed has no multiple of 32
+  /// columns, Error{kOutOfMemory, kDevice}.
   Weights(std::span<const WeightFile> files, std::span<const WeightSource> sources,
-          const Progress& progress, const Packing& packing = {}, Backend* backend = nullptr);
+          const Progress& progress, const Packing& packing = {}, Backend* backend = nullptr,
+          Memory& memory = host_memory());
 
   /// Throws Error{kCheckpoint} where there is none of that name.
   Tensor at(const std::string& name) const;
@@ -56,10 +60,13 @@ class Weights {
   bool fill(const Tensor& to, const WeightSource& source, std::span<const WeightFile> files,
             const Packing& packing, Backend& backend, const std::function<void(int64_t)>& packed);
   Tensor load(const WeightSource& source);
+  /// A tensor of the host's where ops find it: there, or its copy on a device.
+  Tensor placed(const Tensor& tensor, Memory& memory);
 
   std::vector<std::unique_ptr<os::MappedFile>> files_;  // null once nothing uses it any more
   std::vector<Buffer> converted_;
   Buffer packed_;
+  std::vector<Buffer> on_device_;
   std::unordered_map<std::string, Tensor> tensors_;
   std::unordered_map<const void*, Tensor> orders_;  // by their matrices' data
 };

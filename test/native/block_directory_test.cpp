@@ -295,14 +295,14 @@ TEST("processes that write, read and prune one directory at once never see a wro
   CHECK(prune_block_files(folder.path, 1 << 30) <= 14 * kFileBytes);
 }
 
-TEST("another process goes on from the blocks on disk with the same bits") {
+TEST_ON_DEVICES("another process goes on from the blocks on disk with the same bits") {
   const TemporaryFolder folder;
   const std::vector<int32_t> tokens = random_tokens(300, 4);
   const auto load = [&](const std::string& fingerprint, const std::string& path) {
-    TinyModel tiny("cpu", 1);
+    TinyModel tiny(device, 1);
     tiny.plan.directory = {path, 1 << 30};
     tiny.plan.fingerprint = fingerprint;
-    tiny.model = std::make_shared<Model>(tiny.plan, nullptr);
+    tiny.model = tiny.load();
     return tiny;
   };
   CHECK(in_process([&] {
@@ -329,13 +329,13 @@ TEST("another process goes on from the blocks on disk with the same bits") {
   CHECK(prefill_cached(*foreign, tokens) == 0);
 }
 
-TEST("a begun block gives way to one on disk, and a wrong one is computed again") {
+TEST_ON_DEVICES("a begun block gives way to one on disk, and a wrong one is computed again") {
   const TemporaryFolder folder;
   const std::vector<int32_t> tokens = random_tokens(128, 4);
-  TinyModel tiny("cpu", 1);
+  TinyModel tiny(device, 1);
   tiny.plan.directory = {folder.path, 1 << 30};
   tiny.plan.cache_bytes = 0;
-  tiny.model = std::make_shared<Model>(tiny.plan, nullptr);
+  tiny.model = tiny.load();
   std::vector<float> expected;
   {
     const auto first = tiny.model->create_sequence(128);
@@ -362,11 +362,11 @@ TEST("a begun block gives way to one on disk, and a wrong one is computed again"
   CHECK(tiny.model->directory()->status().wrong == 1);
 }
 
-TEST("made-up blocks of a bench are not written") {
+TEST_ON_DEVICES("made-up blocks of a bench are not written") {
   const TemporaryFolder folder;
-  TinyModel tiny("cpu");
+  TinyModel tiny(device);
   tiny.plan.directory = {folder.path, 1 << 30};
-  tiny.model = std::make_shared<Model>(tiny.plan, nullptr);
+  tiny.model = tiny.load();
   const auto filled = tiny.model->create_sequence(256);
   Waiter waiter;
   filled->submit(FillWork{.length = 128}, waiter.listener());
@@ -376,12 +376,12 @@ TEST("made-up blocks of a bench are not written") {
   CHECK(folder.blocks().empty());
 }
 
-TEST("a saved sequence goes on from its folder, linked to what was saved before") {
+TEST_ON_DEVICES("a saved sequence goes on from its folder, linked to what was saved before") {
   const TemporaryFolder first, second;
   const std::vector<int32_t> tokens = random_tokens(200, 4);
   std::vector<float> expected;
   {
-    TinyModel tiny("cpu", 1);
+    TinyModel tiny(device, 1);
     const auto sequence = tiny.model->create_sequence(512);
     prefill(*sequence, {tokens.begin(), tokens.begin() + 130});
     Waiter saved, again;
@@ -397,7 +397,7 @@ TEST("a saved sequence goes on from its folder, linked to what was saved before"
     }
     expected = sequence->logits();
   }
-  TinyModel tiny("cpu", 1);
+  TinyModel tiny(device, 1);
   const auto sequence = tiny.model->create_sequence(512);
   Waiter waiter;
   sequence->submit(PrefillWork{.tokens = tokens, .folder = second.path}, waiter.listener());

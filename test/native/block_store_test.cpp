@@ -145,8 +145,8 @@ TEST("a cut cache grows again to its capacity while the store keeps what it had"
   CHECK(std::ranges::adjacent_find(blocks) == blocks.end());
 }
 
-TEST("a full block is cut where the store has promised no other") {
-  TinyModel tiny("cpu");
+TEST_ON_DEVICES("a full block is cut where the store has promised no other") {
+  TinyModel tiny(device);
   const std::vector<int32_t> tokens = random_tokens(kBlockTokens, 8);
   const auto sequence = tiny.model->create_sequence(kBlockTokens);
   prefill(*sequence, tokens);
@@ -221,8 +221,8 @@ TEST("blocks and promises add up after random schedules") {
   CHECK(buffer_bytes() == before);
 }
 
-TEST("logits are the same bits from the store, after a fork and after a cut") {
-  TinyModel tiny("cpu", 2);
+TEST_ON_DEVICES("logits are the same bits from the store, after a fork and after a cut") {
+  TinyModel tiny(device, 2);
   const std::vector<int32_t> tokens = random_tokens(200, 3);
   const auto plain = tiny.model->create_sequence(256);
   CHECK(prefill_cached(*plain, tokens) == 0);
@@ -241,8 +241,8 @@ TEST("logits are the same bits from the store, after a fork and after a cut") {
   CHECK(same_bits(fork->logits(), expected));
 }
 
-TEST("made-up blocks of a bench are never found by another sequence") {
-  TinyModel tiny("cpu");
+TEST_ON_DEVICES("made-up blocks of a bench are never found by another sequence") {
+  TinyModel tiny(device);
   const auto filled = tiny.model->create_sequence(256);
   Waiter waiter;
   filled->submit(FillWork{.length = 128}, waiter.listener());

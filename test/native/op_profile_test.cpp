@@ -23,9 +23,10 @@ Counts decoded(TinyModel& tiny, Sequence& sequence, int64_t count) {
   return tiny.model->stop_profile();
 }
 
-TEST("decode behind made-up keys and values is the decode behind a prompt: same ops, same bytes") {
+TEST_ON_DEVICES(
+    "decode behind made-up keys and values is the decode behind a prompt: same ops, same bytes") {
   for (const auto& sparse : {std::optional<SparseRule>(kRule), std::optional<SparseRule>()}) {
-    TinyModel tiny("cpu", 2, sparse);
+    TinyModel tiny(device, 2, sparse);
     const auto read = tiny.model->create_sequence(600), made = tiny.model->create_sequence(600);
     prefill(*read, random_tokens(500, 1));
     Waiter waiter;
@@ -73,8 +74,8 @@ TEST("neighbouring rows of a prompt read a block of keys once for eight of them"
   CHECK(of(counts, OpKind::attention).bytes == 3 * 2 * 2 * block);  // units, layers, KV heads
 }
 
-TEST("nothing is counted before a profile begins, and each begins at nothing") {
-  TinyModel tiny("cpu", 1);
+TEST_ON_DEVICES("nothing is counted before a profile begins, and each begins at nothing") {
+  TinyModel tiny(device, 1);
   const auto sequence = tiny.model->create_sequence(100);
   prefill(*sequence, random_tokens(20, 1));
   for (const auto& count : tiny.model->stop_profile()) CHECK(count.calls == 0);

@@ -81,6 +81,18 @@ TEST("quantized matrices run packed, beside float ones, with the same bits in an
   CHECK(rounded.model->fingerprint() != floats.model->fingerprint());
 }
 
+TEST("packed and quantized weights are packed on the host for memory that is not") {
+  for (const DType format : {DType::f32, DType::w4}) {
+    for (const std::string quantized : {"none", "attn", "embed"}) {
+      TinyModel host("reference", 1, {}, {format, 32}, DType::f32, "", quantized);
+      TinyModel guarded("guarded", 1, {}, {format, 32}, DType::f32, "", quantized);
+      const Run expected = run(host, 90), found = run(guarded, 90);
+      CHECK(found.tokens == expected.tokens);
+      CHECK(found.logits == expected.logits);
+    }
+  }
+}
+
 TEST("keys and values of another format, group or kind of activations are not taken for these") {
   TinyModel plain("cpu"), w4("cpu", 1, {}, {DType::w4, 32}, DType::a8),
       w8("cpu", 1, {}, {DType::w8, 32}, DType::a8), wide("cpu", 1, {}, {DType::w4, 64}, DType::a8),

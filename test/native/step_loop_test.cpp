@@ -15,7 +15,7 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 }
 
 TEST("logits are the same bits however the prompt is cut") {
-  for (const char* device : {"reference", "cpu"}) {
+  for (const char* device : {"reference", "cpu", "guarded"}) {
     TinyModel tiny(device);
     const std::vector<int32_t> tokens = random_tokens(150, 3);
     const auto whole = tiny.model->create_sequence(200);
@@ -33,8 +33,8 @@ TEST("logits are the same bits however the prompt is cut") {
   }
 }
 
-TEST("a sequence decodes the same tokens alone and among others") {
-  TinyModel tiny("cpu", 2);
+TEST_ON_DEVICES("a sequence decodes the same tokens alone and among others") {
+  TinyModel tiny(device, 2);
   SamplingOptions sampling{.temperature = 1, .seed = 5};
   std::vector<std::vector<int32_t>> alone;
   for (int i = 0; i < 4; ++i) {
@@ -59,8 +59,8 @@ TEST("a sequence decodes the same tokens alone and among others") {
   }
 }
 
-TEST("decoding in two calls gives what one call gives") {
-  TinyModel tiny("cpu");
+TEST_ON_DEVICES("decoding in two calls gives what one call gives") {
+  TinyModel tiny(device);
   SamplingOptions sampling{
       .temperature = 0.8f, .repetition_penalty = 1.1f, .presence_penalty = 0.3f, .seed = 9};
   const auto once = tiny.model->create_sequence(100);
@@ -76,7 +76,7 @@ TEST("decoding in two calls gives what one call gives") {
 }
 
 TEST("a decode and a sample without a token to choose fail, and the engine goes on") {
-  for (const char* device : {"reference", "cpu"}) {
+  for (const char* device : {"reference", "cpu", "guarded"}) {
     TinyModel tiny(device);
     const auto sequence = tiny.model->create_sequence(64);
     prefill(*sequence, random_tokens(10, 1));
@@ -95,8 +95,8 @@ TEST("a decode and a sample without a token to choose fail, and the engine goes 
   }
 }
 
-TEST("step and sample are the two halves of decode") {
-  TinyModel tiny("cpu");
+TEST_ON_DEVICES("step and sample are the two halves of decode") {
+  TinyModel tiny(device);
   const auto whole = tiny.model->create_sequence(64);
   prefill(*whole, random_tokens(5, 2));
   const std::vector<int32_t> expected = decode(*whole, 10);
@@ -118,8 +118,8 @@ TEST("step and sample are the two halves of decode") {
   CHECK(found == expected);
 }
 
-TEST("truncate and redo gives the same bits as never having gone on") {
-  TinyModel tiny("cpu");
+TEST_ON_DEVICES("truncate and redo gives the same bits as never having gone on") {
+  TinyModel tiny(device);
   const std::vector<int32_t> tokens = random_tokens(100, 4);
   const auto plain = tiny.model->create_sequence(128);
   prefill(*plain, tokens);
@@ -132,8 +132,8 @@ TEST("truncate and redo gives the same bits as never having gone on") {
   CHECK(same_bits(plain->logits(), redone->logits()));
 }
 
-TEST("scores are the log-probabilities of logits") {
-  TinyModel tiny("reference");
+TEST_ON_DEVICES("scores are the log-probabilities of logits") {
+  TinyModel tiny(device);
   const std::vector<int32_t> tokens = random_tokens(40, 6);
   const auto sequence = tiny.model->create_sequence(64);
   Waiter waiter;
@@ -152,8 +152,8 @@ TEST("scores are the log-probabilities of logits") {
   }
 }
 
-TEST("the mean of hidden states is the mean of each prefix's last") {
-  TinyModel tiny("cpu", 2);
+TEST_ON_DEVICES("the mean of hidden states is the mean of each prefix's last") {
+  TinyModel tiny(device, 2);
   const std::vector<int32_t> tokens = random_tokens(40, 6);
   const auto sequence = tiny.model->create_sequence(64);
   Waiter waiter;
@@ -171,8 +171,8 @@ TEST("the mean of hidden states is the mean of each prefix's last") {
   for (size_t i = 0; i < mean.size(); ++i) CHECK(std::abs(waiter.numbers.at(i) - mean[i]) < 1e-4);
 }
 
-TEST("a decode stops at a stop token and keeps it") {
-  TinyModel tiny("cpu");
+TEST_ON_DEVICES("a decode stops at a stop token and keeps it") {
+  TinyModel tiny(device);
   const auto sequence = tiny.model->create_sequence(64);
   prefill(*sequence, random_tokens(5, 2));
   const std::vector<int32_t> free = decode(*sequence, 8);
@@ -185,8 +185,8 @@ TEST("a decode stops at a stop token and keeps it") {
   CHECK(waiter.tokens == std::vector<int32_t>(free.begin(), first + 1));
 }
 
-TEST("what does not fit the capacity is refused before it starts") {
-  TinyModel tiny("cpu");
+TEST_ON_DEVICES("what does not fit the capacity is refused before it starts") {
+  TinyModel tiny(device);
   const auto sequence = tiny.model->create_sequence(16);
   CHECK_THROWS(ErrorCode::kContext, prefill(*sequence, random_tokens(17, 1)));
   CHECK(sequence->length() == 0);
@@ -195,8 +195,8 @@ TEST("what does not fit the capacity is refused before it starts") {
   CHECK(decode(*sequence, 7).size() == 7);
 }
 
-TEST("calls out of order are refused by name") {
-  TinyModel tiny("cpu");
+TEST_ON_DEVICES("calls out of order are refused by name") {
+  TinyModel tiny(device);
   const auto sequence = tiny.model->create_sequence(16);
   CHECK_THROWS(ErrorCode::kState, decode(*sequence, 1));
   CHECK_THROWS(ErrorCode::kState, sequence->logits());
@@ -205,8 +205,8 @@ TEST("calls out of order are refused by name") {
   CHECK_THROWS(ErrorCode::kState, prefill(*sequence, {1}));
 }
 
-TEST("after a cancel at most two layers' ops start, and the sequence goes on") {
-  TinyModel tiny("reference");
+TEST_ON_DEVICES("after a cancel at most two layers' ops start, and the sequence goes on") {
+  TinyModel tiny(device == "cpu" ? "reference" : device);
   const std::vector<int32_t> tokens = random_tokens(400, 7);
   const auto expected = tiny.model->create_sequence(512);
   prefill(*expected, tokens);
@@ -245,8 +245,8 @@ TEST("a decode step allocates nothing") {
   waiter.wait();
 }
 
-TEST("disposing during a decode ends it and frees the blocks") {
-  TinyModel tiny("cpu", 2);
+TEST_ON_DEVICES("disposing during a decode ends it and frees the blocks") {
+  TinyModel tiny(device, 2);
   for (int i = 0; i < 50; ++i) {
     const auto sequence = tiny.model->create_sequence(512);
     prefill(*sequence, random_tokens(100, 1));
@@ -261,8 +261,8 @@ TEST("disposing during a decode ends it and frees the blocks") {
   }
 }
 
-TEST("closing the model ends everything that runs") {
-  TinyModel tiny("cpu", 2);
+TEST_ON_DEVICES("closing the model ends everything that runs") {
+  TinyModel tiny(device, 2);
   const auto a = tiny.model->create_sequence(512), b = tiny.model->create_sequence(512);
   Waiter first, second;
   a->submit(PrefillWork{.tokens = random_tokens(400, 1)}, first.listener());
@@ -274,8 +274,8 @@ TEST("closing the model ends everything that runs") {
   CHECK_THROWS(ErrorCode::kState, a->logits());
 }
 
-TEST("calls from another thread during work are refused or safe") {
-  TinyModel tiny("cpu", 2);
+TEST_ON_DEVICES("calls from another thread during work are refused or safe") {
+  TinyModel tiny(device, 2);
   const auto sequence = tiny.model->create_sequence(512);
   Waiter waiter;
   sequence->submit(PrefillWork{.tokens = random_tokens(500, 1)}, waiter.listener());

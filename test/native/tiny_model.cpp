@@ -9,6 +9,7 @@
 #include <random>
 
 #include "kernels/half.h"
+#include "test/native/guarded_backend.h"
 
 namespace minicpm::test {
 namespace {
@@ -99,14 +100,21 @@ TinyModel::TinyModel(const std::string& device, int threads, std::optional<Spars
   plan.config = kConfig;
   plan.config.sparse = sparse;
   plan.files = {{file->path(), content.size()}};
-  plan.device = device;
+  plan.device = device == "guarded" ? "reference" : device;
+  if (device == "guarded") {
+    backend = [] { return make_guarded_backend(make_reference_backend()); };
+  }
   plan.threads = threads;
-  plan.kv_type = device == "reference" ? DType::f32 : DType::f16;
+  plan.kv_type = plan.device == "reference" ? DType::f32 : DType::f16;
   plan.cache_bytes = 64 << 20;
   plan.packing = packing;
   plan.activations = activations;
   plan.isa = isa;
-  model = std::make_shared<Model>(plan, nullptr);
+  model = load();
+}
+
+std::shared_ptr<Model> TinyModel::load() const {
+  return std::make_shared<Model>(plan, nullptr, backend ? backend() : nullptr);
 }
 
 class Waiter::Listener : public WorkListener {

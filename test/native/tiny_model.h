@@ -1,7 +1,9 @@
-// A small model with seeded random weights in a temporary file, and listeners that wait.
+// A small model with seeded random weights in a temporary file, listeners that wait, and tests that
+// run on each kind of memory.
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -10,6 +12,23 @@
 
 #include "native/engine/model.h"
 #include "native/engine/sequence.h"
+#include "test/kernels/test.h"
+
+/// A test of the engine with a `device`, whose memory is the host's, then with one whose memory the
+/// host must not touch.
+#define TEST_ON_DEVICES(sentence)                                              \
+  static void MINICPM_JOIN(test_, __LINE__)(const std::string& device);        \
+  static const ::minicpm::test::Registration MINICPM_JOIN(host_, __LINE__)(    \
+      sentence, __FILE__, [] {                                                 \
+        MINICPM_JOIN(test_, __LINE__)                                          \
+        ("cpu");                                                               \
+      });                                                                      \
+  static const ::minicpm::test::Registration MINICPM_JOIN(guarded_, __LINE__)( \
+      sentence " (guarded)", __FILE__, [] {                                    \
+        MINICPM_JOIN(test_, __LINE__)                                          \
+        ("guarded");                                                           \
+      });                                                                      \
+  static void MINICPM_JOIN(test_, __LINE__)(const std::string& device)
 
 namespace minicpm::test {
 
@@ -26,14 +45,19 @@ class TemporaryFile {
 
 struct TinyModel {
   /// 2 layers, 4 heads on 2 KV heads, hidden 64, vocabulary 96, f32 weights; matrices whose names
-  /// have `quantized` in them are stored as Q8_0.
+  /// have `quantized` in them are stored as Q8_0. On "guarded" the reference runs them in memory
+  /// that the host must not touch (guarded_backend.h).
   explicit TinyModel(const std::string& device, int threads = 1,
                      std::optional<SparseRule> sparse = std::nullopt, const Packing& packing = {},
                      DType activations = DType::f32, const std::string& isa = "",
                      const std::string& quantized = "none");
 
+  /// Another model of the plan as it is now.
+  std::shared_ptr<Model> load() const;
+
   std::unique_ptr<TemporaryFile> file;
   ModelPlan plan;
+  std::function<std::unique_ptr<Backend>()> backend;  // empty: the plan's device has one
   std::shared_ptr<Model> model;
 };
 
