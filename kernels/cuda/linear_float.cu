@@ -42,7 +42,7 @@ __global__ void linear_float_kernel(LinearRows op, const T* weight, int64_t vect
   constexpr int kNumbers = 16 / sizeof(T);
   const int64_t n = int64_t{blockIdx.x} * kFloatWarps + threadIdx.x / kWarp;
   const int64_t lane = threadIdx.x % kWarp;
-  if (n >= op.out) return;  // the whole warp
+  if (n >= op.out.columns) return;  // the whole warp
   const T* row = weight + n * op.in;
   float sums[kRows] = {};
   for (int64_t k = lane * kNumbers; k < vectors_end; k += kWarp * kNumbers) {
@@ -58,7 +58,7 @@ __global__ void linear_float_kernel(LinearRows op, const T* weight, int64_t vect
   UNROLL
   for (int r = 0; r < kRows; r++) {
     const float sum = warp_reduce(sums[r], Plus());
-    if (lane == 0 && r < op.rows) op.store(r, n, sum);
+    if (lane == 0 && r < op.rows) op.out.store(r, n, sum);
   }
 }
 

@@ -118,10 +118,10 @@ __global__ void linear_packed_kernel(LinearRows op, PackedMatrix weight) {
        i += kPackedWarps * kWarp) {
     const int row = i / static_cast<int>(kPackedRows);
     const int64_t column = tile * kPackedRows + i % kPackedRows;
-    if (row >= op.rows || column >= op.out) continue;
+    if (row >= op.rows || column >= op.out.columns) continue;
     float sum = of_warps[i];
     for (int w = 1; w < kPackedWarps; w++) sum += of_warps[w * kRows * kPackedRows + i];
-    op.store(row, column, sum);
+    op.out.store(row, column, sum);
   }
 }
 

@@ -11,6 +11,7 @@
 #include "kernels/linear.h"
 #include "kernels/log_prob.h"
 #include "kernels/pool_keys.h"
+#include "kernels/quantize_rows.h"
 #include "kernels/reorder.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
@@ -29,6 +30,7 @@ void rms_norm(const RmsNorm& op, Stream stream);
 void rope(const Rope& op, Stream stream);
 void silu_mul(const SiluMul& op, Stream stream);
 void linear(const Linear& op, Stream stream);
+void quantize_rows(const QuantizeRows& op, Stream stream);
 void reorder(const ReorderColumns& op, Stream stream);
 void log_prob(const LogProb& op, Stream stream);
 void kv_append(const KvAppend& op, const Batch& batch, Stream stream);

@@ -7,6 +7,30 @@
 
 namespace minicpm::cuda {
 
+/// 32 columns of a row tile: lines of 64 bytes, each with some steps of 4 columns; the upper bits
+/// of formats with planes lie in lines behind them.
+template <DType kFormat>
+struct PackedBlock {
+  static constexpr int kBits = has_planes(kFormat) ? 4 : packed_bits(kFormat);
+  static constexpr int kUpper = packed_bits(kFormat) - kBits;  // bits of a plane
+  static constexpr int kStepsOfLine = 8 / kBits;
+  static constexpr int kSteps = static_cast<int>(kPackedColumns / kPackedStep);
+  static constexpr int kLines = kSteps / kStepsOfLine;
+  static constexpr int kPlanes = kSteps * kUpper / 8;
+
+  DEVICE static constexpr int line_of(int step) { return step / kStepsOfLine; }
+  DEVICE static constexpr int plane_of(int step) { return kLines + step * kUpper / 8; }
+
+  /// The numbers u of a row and step, a byte each, from its words of that line and plane.
+  DEVICE static uint32_t four(uint32_t line, uint32_t plane, int step) {
+    constexpr uint32_t kEach = 0x01010101;
+    const uint32_t low = line >> step % kStepsOfLine * kBits & kEach * ((1 << kBits) - 1);
+    if constexpr (kUpper == 0) return low;
+    const int shift = step * kUpper % 8;
+    return low | (plane >> shift & kEach * ((1 << kUpper) - 1)) << 4;
+  }
+};
+
 struct PackedMatrix {
   const unsigned char* tiles;
   int64_t columns;
@@ -19,7 +43,15 @@ struct PackedMatrix {
   /// Of row `lane` of row tile `tile`.
   DEVICE float scale(int64_t tile, int64_t lane, int64_t column) const {
     if (!has_two_levels(scales)) return half_at(tile, 0, column / group, lane);
-    return half_at(tile, 0, column / kPackedSuper, lane) * step_at(tile, step, column, lane);
+    return super_scale(tile, lane, column) * step_of(tile, lane, column);
+  }
+
+  /// With two levels: d, and what the group's d is multiplied with.
+  DEVICE float super_scale(int64_t tile, int64_t lane, int64_t column) const {
+    return half_at(tile, 0, column / kPackedSuper, lane);
+  }
+  DEVICE float step_of(int64_t tile, int64_t lane, int64_t column) const {
+    return step_at(tile, step, column, lane);
   }
 
   /// What is subtracted; 0 where there is no minimum.
@@ -28,7 +60,7 @@ struct PackedMatrix {
       case Scales::minimum:
         return half_at(tile, minimum, column / group, lane);
       case Scales::zero_point:
-        return scale(tile, lane, column) * step_at(tile, step, column, lane);
+        return scale(tile, lane, column) * step_of(tile, lane, column);
       case Scales::two_level_minimum:
         return half_at(tile, minimum, column / kPackedSuper, lane) *
                step_at(tile, minimum_step, column, lane);

@@ -103,6 +103,20 @@ DEVICE F16 from_float<F16>(float x) {
 #endif
 }
 
+/// sum + the products of four unsigned bytes with four signed ones.
+DEVICE int32_t dot_u8_s8(uint32_t a, uint32_t b, int32_t sum) {
+#if defined(__CUDACC__)
+  int32_t result;
+  asm("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+#else
+  for (int shift = 0; shift < 32; shift += 8) {
+    sum += static_cast<int32_t>(a >> shift & 255) * static_cast<int8_t>(b >> shift);
+  }
+  return sum;
+#endif
+}
+
 // ---- memory ----
 
 /// 16 bytes that are loaded or stored at once, at a multiple of 16.
@@ -214,16 +228,16 @@ DEVICE void multiply_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t 
 #endif
 }
 
-/// d += a b in integers: a 16 x 32, b 32 x 8.
-DEVICE void multiply_s8(int32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+/// d += a b in integers: a 16 x 32 unsigned bytes in rows, b 32 x 8 signed ones in columns.
+DEVICE void multiply_u8_s8(int32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
 #if defined(__CUDACC__)
   asm volatile(
-      "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
       "{%0,%1,%2,%3};"
       : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #else
-  simt::multiply_s8(d, a, b);
+  simt::multiply_u8_s8(d, a, b);
 #endif
 }
 

@@ -3,7 +3,7 @@
 #include "kernels/silu_mul.h"
 
 #include "kernels/cuda/ops.h"
-#include "kernels/cuda/port.h"
+#include "kernels/cuda/silu.cuh"
 
 namespace minicpm::cuda {
 
@@ -15,8 +15,7 @@ constexpr int kSiluThreads = 256;
 __global__ void silu_mul_kernel(float* y, const float* gate, const float* up, int64_t count) {
   const int64_t i = int64_t{blockIdx.x} * kSiluThreads + threadIdx.x;
   if (i >= count) return;
-  const float x = gate[i];
-  y[i] = x / (1 + expf(-x)) * up[i];
+  y[i] = silu_times(gate[i], up[i]);
 }
 
 }  // namespace

@@ -134,8 +134,8 @@ struct Product {
 
 /// One m16 n8 product of fragments whose registers hold `Packed` numbers each: a [16][k] in rows, b
 /// [k][8] in columns, d [16][8].
-template <typename D, int kPacked, typename Widen>
-void multiply_lanes(Warp& warp, uint32_t mask, Widen widen) {
+template <typename D, int kPacked, typename WidenA, typename WidenB>
+void multiply_lanes(Warp& warp, uint32_t mask, WidenA widen_a, WidenB widen_b) {
   constexpr int kDepth = 8 * kPacked, kBits = 32 / kPacked;
   if (mask != kWholeWarp) return found(Fault::partial_warp, current->place);
   D a[16][kDepth], b[kDepth][8], d[16][8];
@@ -148,9 +148,9 @@ void multiply_lanes(Warp& warp, uint32_t mask, Widen widen) {
     for (int i = 0; i < kPacked; i++) {
       const int k = column * kPacked + i;
       for (int r = 0; r < 4; r++) {
-        a[row + r % 2 * 8][k + r / 2 * 4 * kPacked] = widen(x.a[r] >> (kBits * i));
+        a[row + r % 2 * 8][k + r / 2 * 4 * kPacked] = widen_a(x.a[r] >> (kBits * i));
       }
-      for (int r = 0; r < 2; r++) b[k + r * 4 * kPacked][row] = widen(x.b[r] >> (kBits * i));
+      for (int r = 0; r < 2; r++) b[k + r * 4 * kPacked][row] = widen_b(x.b[r] >> (kBits * i));
     }
     for (int r = 0; r < 4; r++) d[row + r / 2 * 8][column * 2 + r % 2] = x.d[r];
   });
@@ -295,24 +295,25 @@ void atomic_change(void* address, size_t size, void* old,
 void multiply_f16(float* d, const uint32_t* a, const uint32_t* b) {
   Product<float> x{d, a, b};
   meet(Wait::matrix_product, kWholeWarp, &x, MINICPM_PLACE, [](Warp& warp, uint32_t mask) {
-    multiply_lanes<float, 2>(warp, mask,
-                             [](uint32_t bits) { return f16_to_f32(static_cast<uint16_t>(bits)); });
+    const auto widen = [](uint32_t bits) { return f16_to_f32(static_cast<uint16_t>(bits)); };
+    multiply_lanes<float, 2>(warp, mask, widen, widen);
   });
 }
 
 void multiply_bf16(float* d, const uint32_t* a, const uint32_t* b) {
   Product<float> x{d, a, b};
   meet(Wait::matrix_product, kWholeWarp, &x, MINICPM_PLACE, [](Warp& warp, uint32_t mask) {
-    multiply_lanes<float, 2>(
-        warp, mask, [](uint32_t bits) { return bf16_to_f32(static_cast<uint16_t>(bits)); });
+    const auto widen = [](uint32_t bits) { return bf16_to_f32(static_cast<uint16_t>(bits)); };
+    multiply_lanes<float, 2>(warp, mask, widen, widen);
   });
 }
 
-void multiply_s8(int32_t* d, const uint32_t* a, const uint32_t* b) {
+void multiply_u8_s8(int32_t* d, const uint32_t* a, const uint32_t* b) {
   Product<int32_t> x{d, a, b};
   meet(Wait::matrix_product, kWholeWarp, &x, MINICPM_PLACE, [](Warp& warp, uint32_t mask) {
-    multiply_lanes<int32_t, 4>(warp, mask,
-                               [](uint32_t bits) { return int32_t{static_cast<int8_t>(bits)}; });
+    multiply_lanes<int32_t, 4>(
+        warp, mask, [](uint32_t bits) { return static_cast<int32_t>(bits & 255); },
+        [](uint32_t bits) { return int32_t{static_cast<int8_t>(bits)}; });
   });
 }
 

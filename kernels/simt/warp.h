@@ -43,7 +43,7 @@ void atomic_change(void* address, size_t size, void* old,
 /// of k. A device rounds its sums otherwise: compare with tolerances.
 void multiply_f16(float* d, const uint32_t* a, const uint32_t* b);
 void multiply_bf16(float* d, const uint32_t* a, const uint32_t* b);
-void multiply_s8(int32_t* d, const uint32_t* a, const uint32_t* b);
+void multiply_u8_s8(int32_t* d, const uint32_t* a, const uint32_t* b);
 /// ldmatrix.x4: four matrices of 8 x 8 numbers of 16 bits; lane l has row l % 8 of matrix l / 8.
 void load_matrix(uint32_t* registers, const void* row, bool transposed);
 

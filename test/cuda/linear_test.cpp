@@ -61,11 +61,35 @@ TEST(
   for (const auto& [format, scales, group] : kStoredKinds) check(format, scales, group);
 }
 
-TEST("on CUDA linear refuses activations in int8") {
-  Array y(1, 16), weight(16, 32);
-  QuantizedArray x(1, 32);
-  CHECK_THROWS(ErrorCode::kShape,
-               cuda::linear({y.tensor(), x.tensor(), weight.tensor(), {}, 1}, nullptr));
+TEST("on CUDA linear with int8 activations gives the definition's bits, few rows and many") {
+  Random random(3);
+  const auto check = [&](const Tensor& weight, int rows, bool residual) {
+    Array x(rows, weight.columns), rest(rows, weight.rows), expected(rows, weight.rows),
+        y(rows, weight.rows);
+    x.fill(random, -1, 1);
+    rest.fill(random, -1, 1);
+    QuantizedArray rounded(x);
+    const Tensor added = residual ? rest.tensor() : Tensor{};
+    reference::linear({expected.tensor(), rounded.tensor(), weight, added, 0.7f});
+    ON_DEVICE({
+      const DeviceTensor w(weight), in(rounded.tensor()), out(rest.tensor());
+      const Tensor before = residual ? out.tensor() : Tensor{};
+      cuda::linear({out.tensor(), in.tensor(), w.tensor(), before, 0.7f}, nullptr);
+      out.read(y.tensor());
+      CHECK(same_bits(y.tensor(), expected.tensor()));
+    });
+  };
+  const auto check_all = [&](DType format, Scales scales, int group) {
+    const int columns = has_two_levels(scales) ? 512 : 32 * 13;  // no whole stage, group or tile
+    for (const auto& [rows, out] : {std::pair{1, 21}, {11, 16}, {17, 7}, {50, 69}}) {
+      PackedArray weight(format, group, out, columns, scales);
+      check(weight.fill(random, 0.01f).tensor(), rows, out == 69);
+    }
+  };
+  for (DType format : kPackedFormats) check_all(format, Scales::symmetric, 64);
+  for (const auto& [format, scales, group] : kStoredKinds) check_all(format, scales, group);
+  PackedArray wide(DType::w4, 128, 16, 32 * 70);  // more columns than are multiplied at once
+  check(wide.fill(random, 0.01f).tensor(), 2, false);
 }
 
 }  // namespace minicpm::test

@@ -1,4 +1,5 @@
-// Ops that take rows as they come: embed, rms_norm, rope, silu_mul, reorder, log_prob.
+// Ops that take rows as they come: embed, rms_norm, rope, silu_mul, quantize_rows, reorder,
+// log_prob.
 #include <algorithm>
 #include <numeric>
 #include <random>
@@ -84,6 +85,35 @@ TEST("on CUDA silu_mul equals the definition, in place, from zero to infinity") 
       cuda::silu_mul({in.tensor(), in.tensor(), by.tensor()}, nullptr);
       in.read(y.tensor());
       CHECK(worst_error(y.tensor(), expected.tensor(), 1e-9) < 1e-6);
+    });
+  }
+}
+
+TEST("on CUDA quantize_rows gives the definition's bytes, also of tiny numbers and of none") {
+  Random random(7);
+  for (const auto& [rows, columns] : {std::pair{1, 32}, {5, 320}, {8, 288}}) {
+    Array x(rows, columns), up(rows, columns);
+    x.fill(random, -3, 3), up.fill(random, -1, 1);
+    for (size_t i = 0; i < 32; i++) x.set(i, rows == 1 ? 1e-31f : 0);
+    if (columns > 32) x.set(40, INFINITY), x.set(70, NAN), x.set(100, 1e30f);
+    QuantizedArray expected(x), y(rows, columns);
+    ON_DEVICE({
+      const DeviceTensor in(x.tensor()), out(y.tensor());
+      cuda::quantize_rows({out.tensor(), in.tensor(), {}}, nullptr);
+      out.read(y.tensor());
+      CHECK(std::memcmp(y.tensor().data, expected.tensor().data, y.tensor().bytes()) == 0);
+    });
+    // With `up` the numbers are those of silu_mul.
+    Array gated(rows, columns);
+    QuantizedArray direct(rows, columns);
+    ON_DEVICE({
+      const DeviceTensor gate(x.tensor()), by(up.tensor()), out(gated.tensor()), fused(y.tensor());
+      cuda::silu_mul({out.tensor(), gate.tensor(), by.tensor()}, nullptr);
+      cuda::quantize_rows({fused.tensor(), gate.tensor(), by.tensor()}, nullptr);
+      fused.read(y.tensor());
+      out.read(gated.tensor());
+      reference::quantize_rows({direct.tensor(), gated.tensor(), {}});
+      CHECK(std::memcmp(y.tensor().data, direct.tensor().data, y.tensor().bytes()) == 0);
     });
   }
 }

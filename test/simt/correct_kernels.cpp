@@ -177,9 +177,9 @@ __global__ void product_bf16(float* d, const uint16_t* a, const uint16_t* b) {
   product_16(d, a, b, [](auto& sums, auto& in_a, auto& in_b) { multiply_bf16(sums, in_a, in_b); });
 }
 
-__global__ void product_s8(int32_t* d, const int8_t* a, const int8_t* b) {
+__global__ void product_u8_s8(int32_t* d, const uint8_t* a, const int8_t* b) {
   const unsigned row = threadIdx.x / 4, column = threadIdx.x % 4;
-  const auto four = [](const int8_t* p) {
+  const auto four = [](const auto* p) {
     uint32_t word = 0;
     for (int i = 0; i < 4; i++) word |= static_cast<uint32_t>(static_cast<uint8_t>(p[i])) << 8 * i;
     return word;
@@ -189,8 +189,12 @@ __global__ void product_s8(int32_t* d, const int8_t* a, const int8_t* b) {
                             four(a + (row + 8) * 32 + column * 4 + 16)};
   const uint32_t in_b[2] = {four(b + row * 32 + column * 4), four(b + row * 32 + column * 4 + 16)};
   int32_t sums[4] = {1, 2, 3, 4};
-  multiply_s8(sums, in_a, in_b);
+  multiply_u8_s8(sums, in_a, in_b);
   for (unsigned i = 0; i < 4; i++) d[(row + i / 2 * 8) * 8 + column * 2 + i % 2] = sums[i];
+}
+
+__global__ void dots_u8_s8(int32_t* d, const uint32_t* a, const uint32_t* b) {
+  d[threadIdx.x] = dot_u8_s8(a[threadIdx.x], b[threadIdx.x], 5);
 }
 
 __global__ void matrix_loads(uint32_t* out, const uint16_t* matrices) {

@@ -126,12 +126,24 @@ TEST("matrix products put every fragment where PTX says, exact for small integer
   run(correct::product_f16, f32_to_f16);
   run(correct::product_bf16, f32_to_bf16);
 
-  const std::vector<int> a = numbers(16 * 32), b = numbers(8 * 32);
-  const OnDevice<int8_t> device_a(std::vector<int8_t>(a.begin(), a.end()));
+  std::vector<int> a = numbers(16 * 32);
+  const std::vector<int> b = numbers(8 * 32);
+  for (int& number : a) number += 200;  // of 8 bits without a sign
+  const OnDevice<uint8_t> device_a(std::vector<uint8_t>(a.begin(), a.end()));
   const OnDevice<int8_t> device_b(std::vector<int8_t>(b.begin(), b.end()));
   const OnDevice<int32_t> d(128);
-  simt::launch({1}, {32}, 0, correct::product_s8, d.data(), device_a.data(), device_b.data());
+  simt::launch({1}, {32}, 0, correct::product_u8_s8, d.data(), device_a.data(), device_b.data());
   expect(d.read(), a, b);
+  CHECK(take_findings().empty());
+}
+
+TEST("a dot product of four bytes takes the first ones without a sign, the others with one") {
+  const OnDevice<uint32_t> a(std::vector<uint32_t>{0xff800102, 0xffffffff});
+  const OnDevice<uint32_t> b(std::vector<uint32_t>{0x80ff7f03, 0x80808080});
+  const OnDevice<int32_t> d(2);
+  simt::launch({1}, {2}, 0, correct::dots_u8_s8, d.data(), a.data(), b.data());
+  CHECK(d.read()[0] == 5 + 2 * 3 + 1 * 127 - 128 * 1 - 255 * 128);
+  CHECK(d.read()[1] == 5 - 4 * 255 * 128);
   CHECK(take_findings().empty());
 }
 

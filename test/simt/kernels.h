@@ -77,7 +77,8 @@ void dynamic_shared(float* out);                  // 256 bytes: out[t] = 63 - t
 /// One warp: d += a b for a [16][k] in rows, b in columns, as fragments from plain loads.
 void product_f16(float* d, const uint16_t* a, const uint16_t* b);
 void product_bf16(float* d, const uint16_t* a, const uint16_t* b);
-void product_s8(int32_t* d, const int8_t* a, const int8_t* b);
+void product_u8_s8(int32_t* d, const uint8_t* a, const int8_t* b);
+void dots_u8_s8(int32_t* d, const uint32_t* a, const uint32_t* b);
 /// One warp: the registers of every lane, [32][4] without and [32][4] with transposition, of the
 /// four matrices [4][8][8].
 void matrix_loads(uint32_t* out, const uint16_t* matrices);
