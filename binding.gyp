@@ -119,7 +119,7 @@
       'conditions': [
         ['sanitize==""', {
           'dependencies': ['cpu_avxvnni_evex', 'simt', 'simt_kernels'],
-          'sources': ['<!@(node -p "[\'test/cuda\', \'test/simt\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\') && !f.endsWith(\'kernels.cpp\')).map(f => d + \'/\' + f)).join(\' \')")'],
+          'sources': ['<!@(node -p "[\'test/cuda\', \'test/simt\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\') && !/(kernels|device_cuda).cpp$/.test(f)).map(f => d + \'/\' + f)).join(\' \')")'],
         }],
       ],
     },

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#if !defined(__CUDACC__)  // which would have __global__ here, too
 namespace minicpm::test {
 
 /// Each has one mistake. Made for one block of 64 threads, where a comment says nothing else; `out`
@@ -86,3 +87,4 @@ void matrix_loads(uint32_t* out, const uint16_t* matrices);
 }  // namespace correct
 
 }  // namespace minicpm::test
+#endif
