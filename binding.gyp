@@ -24,6 +24,10 @@
       'kernels/cpu/silu_mul.cpp',
       'kernels/cpu/table.cpp',
     ],
+    # Of the CUDA plug-in, beside its kernels and a device.
+    'cuda_host': [
+      'native/cuda/cuda_backend.cpp', 'native/cuda/cuda_memory.cpp', 'native/cuda/step_rows.cpp',
+    ],
   },
   'target_defaults': {
     'include_dirs': ['.'],
@@ -119,7 +123,9 @@
       'conditions': [
         ['sanitize==""', {
           'dependencies': ['cpu_avxvnni_evex', 'simt', 'simt_kernels'],
-          'sources': ['<!@(node -p "[\'test/cuda\', \'test/simt\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\') && !/(kernels|device_cuda).cpp$/.test(f)).map(f => d + \'/\' + f)).join(\' \')")'],
+          'sources': [
+            '<@(cuda_host)',
+            '<!@(node -p "[\'test/cuda\', \'test/simt\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\') && !/(kernels|device_cuda).cpp$/.test(f)).map(f => d + \'/\' + f)).join(\' \')")'],
         }],
       ],
     },
@@ -156,6 +162,19 @@
             '-O2', '-g1', '-fsanitize=thread', '-fno-optimize-sibling-calls', '-fno-tree-vectorize',
             '-fno-tree-loop-distribute-patterns',
           ],
+        },
+        # The CUDA plug-in with an emulated device, for tests: the kernels as they are, unchecked and fast.
+        {
+          'target_name': 'minicpm_cuda_emulated',
+          'dependencies': ['simt'],
+          'sources': [
+            '<@(cuda_host)',
+            'native/cuda/plugin.cpp',
+            'test/cuda/emulated_device.cpp',
+            'test/cuda/kernels.cpp',
+            '<!@(node -p "require(\'fs\').readdirSync(\'kernels\').filter(f => f.endsWith(\'.cpp\')).map(f => \'kernels/\' + f).join(\' \')")',
+          ],
+          'cflags_cc': ['-O2'],
         },
       ],
     }],

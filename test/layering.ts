@@ -47,6 +47,7 @@ const nativeLayers: Readonly<Record<string, readonly string[]>> = {
   "kernels/cuda": ["kernels", "kernels/formats", "kernels/simt"],
   "native/os": ["kernels"],
   "native/backend": ["native/os", "kernels/reference", "kernels/cpu", "kernels", "kernels/formats"],
+  "native/cuda": ["native/backend", "kernels/cuda", "kernels"],
   "native/weights": ["native/backend", "native/os", "kernels", "kernels/formats"],
   "native/model": ["native/weights", "native/backend", "native/os", "kernels", "kernels/formats"],
   "native/engine": [

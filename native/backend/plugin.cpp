@@ -9,20 +9,22 @@
 namespace minicpm {
 
 const Plugin& open_plugin(const std::string& path) {
-  const auto refuse = [&](const std::string& why) -> const Plugin& {
+  const auto refuse = [&](const std::string& why) {
     throw Error(ErrorCode::kDevice, path + " cannot be used: " + why);
   };
   std::string why;
   void* function = os::find_in_library(path, kPluginFunction, why);
-  if (function == nullptr) return refuse(why + ".");
+  if (function == nullptr) {
+    throw Error(ErrorCode::kDevice, "The plug-in cannot be opened: " + why + ".");
+  }
   const Plugin* plugin = reinterpret_cast<const Plugin* (*)()>(function)();
   if (plugin->version != kPluginVersion) {
-    return refuse("it is of version " + std::to_string(plugin->version) + ", the addon wants " +
-                  std::to_string(kPluginVersion) + ". Build both from the same sources.");
+    refuse("it is of version " + std::to_string(plugin->version) + ", the addon wants " +
+           std::to_string(kPluginVersion) + ". Build both from the same sources.");
   }
   if (std::string_view(plugin->compiler) != __VERSION__) {
-    return refuse(std::string("it is built by another compiler (") + plugin->compiler +
-                  ") than the addon (" + __VERSION__ + "). Build both with one.");
+    refuse(std::string("it is built by another compiler (") + plugin->compiler +
+           ") than the addon (" + __VERSION__ + "). Build both with one.");
   }
   return *plugin;
 }

@@ -7,39 +7,18 @@
 // nvcc is the one that native/cuda/toolkit names. PTX is for the lowest target. Prints a line for each kernel file and target:
 // seconds, kernels, the most registers and static shared memory of one. Exit codes: 0 all is well, 1 a kernel does not compile,
 // spills registers or uses local memory, 3 there is no nvcc and no pip to bring it.
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { kernelFlags, knownTargets, root, toolkitFolder } from "./nvcc.mjs";
 import { worstOf } from "./ptxas-report.mjs";
 
-const root = join(import.meta.dirname, "../..");
 const { values } = parseArgs({ options: { targets: { type: "string" }, out: { type: "string" } } });
 
-/** Flags that are part of what the kernels mean: the compiler makes no fma of its own, as on the CPU. */
-const flags = ["-std=c++20", "--expt-relaxed-constexpr", "--fmad=false", "-I", root, "-Xptxas", "-v"];
-
-function toolkit() {
-  try {
-    return execFileSync(join(root, "native/cuda/toolkit"), { encoding: "utf8" }).trim();
-  } catch (error) {
-    if (error.status === 3) console.log("SKIPPED: no nvcc, and no pip to bring it");
-    process.exit(error.status ?? 1);
-  }
-}
-
-const nvcc = join(toolkit(), "bin/nvcc");
-const known = execFileSync(nvcc, ["--list-gpu-arch"], { encoding: "utf8" });
-const wanted = values.targets?.split(",") ?? ["80", "87", "89", "90", "120"];
-const targets = wanted.filter((target) => known.split("\n").includes(`compute_${target}`));
-for (const target of wanted.filter((target) => !targets.includes(target))) {
-  console.log(`sm_${target}: this nvcc does not know it`);
-}
-if (targets.length === 0) {
-  console.error("compile: none of the targets is known to this nvcc");
-  process.exit(1);
-}
+const nvcc = join(toolkitFolder(), "bin/nvcc");
+const targets = knownTargets(nvcc, values.targets?.split(","));
 
 const out = values.out ?? mkdtempSync(join(tmpdir(), "minicpm-cuda-"));
 mkdirSync(out, { recursive: true });
@@ -61,7 +40,7 @@ function compile({ file, target, kind }) {
   return new Promise((done) => {
     execFile(
       nvcc,
-      [...flags, ...options],
+      [...kernelFlags, "-Xptxas", "-v", ...options],
       { encoding: "utf8", maxBuffer: 2 ** 26 },
       (error, printed, report) => {
         const seconds = ((performance.now() - began) / 1000).toFixed(1);
