@@ -4,6 +4,7 @@
 #include "kernels/cpu/table.h"
 #include "kernels/packed.h"
 #include "native/backend/buffer.h"
+#include "native/backend/plugin.h"
 #include "native/binding/calibration_binding.h"
 #include "native/binding/environment.h"
 #include "native/binding/model_binding.h"
@@ -41,6 +42,28 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// pluginDevices(plugin): DeviceInfo[]
+Napi::Value plugin_devices(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::string path = read_text(info[0], "plugin");
+  const std::vector<PluginDevice> found =
+      throwing_js(env, [&] { return open_plugin(path).devices(); });
+  Napi::Array result = Napi::Array::New(env);
+  for (const PluginDevice& each : found) {
+    Napi::Object device = Napi::Object::New(env);
+    Napi::Array isas = Napi::Array::New(env);
+    isas.Set(0u, each.isa);
+    device.Set("name", each.name);
+    device.Set("description", each.description);
+    device.Set("isas", isas);
+    device.Set("cores", 0);
+    device.Set("freeBytes", static_cast<double>(each.free_bytes));
+    device.Set("totalBytes", static_cast<double>(each.total_bytes));
+    result.Set(result.Length(), device);
+  }
+  return result;
+}
+
 // memoryPlan(plan, { capacity, sequences }): MemoryPlan
 Napi::Value memory_plan(const Napi::CallbackInfo& info) {
   return memory_plan_of(read_model_plan(info[0]), info[1]);
@@ -63,6 +86,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("createCalibration",
               Napi::Function::New(env, CalibrationBinding::create, "createCalibration"));
   exports.Set("devices", Napi::Function::New(env, devices, "devices"));
+  exports.Set("pluginDevices", Napi::Function::New(env, plugin_devices, "pluginDevices"));
   exports.Set("memoryPlan", Napi::Function::New(env, memory_plan, "memoryPlan"));
   exports.Set("loadModel", Napi::Function::New(env, ModelBinding::load, "loadModel"));
   exports.Set("nativeBytes", Napi::Function::New(env, native_bytes, "nativeBytes"));

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "kernels/packed.h"
+#include "native/backend/plugin.h"
 #include "native/binding/read.h"
 #include "native/binding/value.h"
 
@@ -202,6 +203,7 @@ ModelPlan read_model_plan(const Napi::Value& value) {
   ModelPlan plan{
       .config = read_config(object(from.Get("config"), "config")),
       .device = string(from, "device"),
+      .plugin = read_text(from.Get("plugin"), "plugin"),
       .threads = integer(from, "threads", 0, 1024),
       .kv_type = read_kv_type(from),
       .isa = string(from, "isa"),
@@ -211,6 +213,9 @@ ModelPlan read_model_plan(const Napi::Value& value) {
       .fingerprint = read_text(from.Get("fingerprint"), "fingerprint"),
       .cache_bytes = read_integer(from.Get("cacheBytes"), "cacheBytes", 0, int64_t{1} << 53),
   };
+  if (plan.plugin.empty() != (plugin_device(plan.device) < 0)) {
+    throw_type_error(from.Env(), "plugin", "there with the device of a plug-in, and only then");
+  }
   const Napi::Value directory = from.Get("directory");
   if (!directory.IsUndefined()) {
     plan.directory = {string(object(directory, "directory"), "path"),

@@ -7,6 +7,7 @@
 
 #include "kernels/error.h"
 #include "kernels/packed.h"
+#include "native/backend/plugin.h"
 
 namespace minicpm {
 namespace {
@@ -78,6 +79,9 @@ struct Calibration::Loaded {
 Calibration::Calibration(ModelPlan source, std::vector<int32_t> tokens,
                          const CalibrationOptions& options)
     : source_(dense(std::move(source))), options_(options), tokens_(std::move(tokens)) {
+  if (plugin_device(source_.device) >= 0) {
+    throw Error(ErrorCode::kState, "Calibration runs on the CPU only, not on " + source_.device);
+  }
   tokens_.resize(static_cast<size_t>(windows() * options.window));
   if (windows() <= options.held_out) {
     throw Error(ErrorCode::kState, "The calibration text is too short: it has " +
