@@ -2,7 +2,8 @@ import { defineConfig } from "vitest/config";
 
 /**
  * Two sets: `npm test` runs `fast`, `npm run test:slow` runs `*.slow.test.ts` (real weights and real sizes, gigabytes
- * and minutes). Slow files run one after the other: they measure memory, and each wants all cores.
+ * and minutes). Slow files run one after the other: they measure memory, and each wants all cores. Without CUDA, whatever
+ * was built: tests that want it name the plug-in.
  */
 export default defineConfig({
   test: {
@@ -10,6 +11,7 @@ export default defineConfig({
       {
         test: {
           name: "fast",
+          env: { MINICPM_CUDA: "off" },
           include: ["test/**/*.test.ts"],
           exclude: ["**/*.slow.test.ts", "**/node_modules/**", "build/**", "dist/**"],
           testTimeout: 60_000,
@@ -19,6 +21,7 @@ export default defineConfig({
       {
         test: {
           name: "slow",
+          env: { MINICPM_CUDA: "off" },
           include: ["test/**/*.slow.test.ts"],
           exclude: ["**/node_modules/**", "build/**", "dist/**"],
           testTimeout: 900_000,

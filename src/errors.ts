@@ -123,17 +123,21 @@ export class OutOfMemoryError extends MiniCpmError {
   }
 }
 
-/** The device asked for is not on this machine. */
+/** The device asked for is not on this machine, or fails. */
 export class DeviceError extends MiniCpmError {
   readonly code = "DEVICE";
 
   constructor(
+    /** "" where a device that is here has failed. */
     readonly asked: string,
     readonly present: readonly string[],
+    /** What is wrong, as a sentence. Default: it is not here. */
+    reason?: string,
   ) {
     super(
-      `There is no device or instruction set "${asked}" here. ` +
-        `Take one of ${present.join(", ")} (option device, or MINICPM_CPU in the environment).`,
+      reason ??
+        `There is no device or instruction set "${asked}" here. ` +
+          `Take one of ${present.join(", ")} (option device, or MINICPM_CPU in the environment).`,
     );
   }
 }

@@ -1,20 +1,15 @@
 import { resolve } from "node:path";
-import { AbortError, OptionError, UnsupportedError } from "../errors.ts";
+import { AbortError, OptionError, OutOfMemoryError, UnsupportedError } from "../errors.ts";
 import { checkKvType, kvTypes } from "../model/config.ts";
 import { modelFingerprint } from "../model/fingerprint.ts";
 import { openModel } from "../model/load.ts";
 import { checkPackable } from "../model/packed-model.ts";
 import { extendRope, type RopeMode, ropeModes } from "../model/rope-extension.ts";
 import { chooseSparse, type SparseMode, sparseModes } from "../model/sparse-rule.ts";
-import {
-  addon,
-  type KvType,
-  type ModelPlan,
-  type NativeDevice,
-  type NativeModel,
-} from "../native/binding.ts";
+import { addon, type KvType, type ModelPlan, type NativeModel } from "../native/binding.ts";
 import { publicError, withPublicErrors } from "../native/error-table.ts";
 import { chooseContextLength } from "./context-length.ts";
+import { type CpuOnly, chooseDevice, type Device, isDevice } from "./device.ts";
 import { type SpillOptions, spillOf } from "./kv-spill.ts";
 import { LocalModel } from "./local-model.ts";
 import type { Model } from "./model.ts";
@@ -33,8 +28,12 @@ export interface LoadProgress {
 const defaultDirectoryBytes = 8 * 2 ** 30;
 
 export interface LoadOptions extends PackOptions, SpillOptions {
-  /** Where to run. `reference` is the slow definition in plain loops. Default "auto": the fastest. */
-  readonly device?: "auto" | "cpu" | "reference" | undefined;
+  /**
+   * Where to run: "cpu", "cuda:0" (or another number) where there is the CUDA plug-in, "reference" for the slow
+   * definition in plain loops. Default "auto": the first CUDA device that can do what is asked, else the CPU;
+   * `info.notices` says why where the plug-in is there and not taken.
+   */
+  readonly device?: Device | undefined;
   /**
    * Tokens a conversation can hold. Default "auto": the model's maximum if it fits in half of free memory, else the
    * largest that does; `info.contextReason` says which.
@@ -42,7 +41,7 @@ export interface LoadOptions extends PackOptions, SpillOptions {
   readonly contextLength?: number | "auto" | undefined;
   /** Threads that compute. Default: one a physical core. */
   readonly threads?: number | undefined;
-  /** How keys and values are held. Default "f16" on cpu, "f32" on reference. */
+  /** How keys and values are held. Default "f32" on reference, else "f16". */
   readonly kvType?: KvType | undefined;
   /**
    * Sparse attention (InfLLM v2): "auto" as the model was trained, "on" also where it was not, "off" never. Default
@@ -87,9 +86,27 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
     throw new OptionError("model", "a path or a name", reference);
   }
   checkOptions(options);
-  const { signal, onProgress = () => {} } = options;
   const place = placeOf(options);
   checkPackOptions(options);
+  try {
+    return await loadOn(place, reference, options, start);
+  } catch (error) {
+    const mayMove = (options.device ?? "auto") === "auto" && place.device.startsWith("cuda");
+    if (!(mayMove && error instanceof OutOfMemoryError)) throw error;
+    const notice = `Running on the CPU, not on CUDA: ${error.message}`;
+    const processor = placeOf({ ...options, device: "cpu" });
+    return await loadOn({ ...processor, notice }, reference, options, start);
+  }
+}
+
+/** @param start when the call began */
+async function loadOn(
+  place: ReturnType<typeof placeOf>,
+  reference: string,
+  options: LoadOptions,
+  start: number,
+): Promise<Model> {
+  const { signal, onProgress = () => {} } = options;
   refuseAborted(signal);
   onProgress({ phase: "open", done: 0, total: 1 });
   const opened = openModel(reference);
@@ -109,12 +126,12 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
   });
   onProgress({ phase: "open", done: 1, total: 1 });
 
-  const freeBytes = freeMemory(place.device);
+  const { freeBytes, notice, ...where } = place;
   const cacheBytes = options.cacheBytes ?? Math.floor(freeBytes / 8);
-  const packing = packingOf(options, opened);
+  const packing = packingOf(options, opened, place.device);
   const run = {
     ...opened.plan,
-    ...place,
+    ...where,
     ...packing,
     config: {
       ...opened.plan.config,
@@ -167,15 +184,16 @@ export async function loadModel(reference: string, options: LoadOptions = {}): P
       hasThinking: template.hasThinking,
       hasTools: template.hasTools,
       loadMs,
-      notices: sparse.notice === undefined ? [] : [sparse.notice],
+      notices: [notice, sparse.notice].filter((each) => each !== undefined),
     },
   });
 }
 
-/** Where and how to run. @throws OptionError, UnsupportedError */
+/** Where and how to run, and what is to be said of it. @throws OptionError, UnsupportedError, DeviceError */
 function placeOf(options: LoadOptions) {
   const { threads = 0, cacheBytes = 0, cacheDirBytes = 0 } = options;
-  const device = oneOf("device", options.device ?? "auto", ["auto", "cpu", "reference"]);
+  const { device = "auto" } = options;
+  if (!isDevice(device)) throw new OptionError("device", '"auto", "cpu", "reference" or "cuda:N"', device);
   const kvType = oneOf("kvType", options.kvType ?? (device === "reference" ? "f32" : "f16"), kvTypes);
   if (device === "reference" && kvType !== "f32") {
     throw new UnsupportedError(`kvType "${kvType}" on device "reference"`, 'It computes in "f32" only.');
@@ -189,14 +207,14 @@ function placeOf(options: LoadOptions) {
   if (!(Number.isSafeInteger(cacheDirBytes) && cacheDirBytes >= 0)) {
     throw new OptionError("cacheDirBytes", "an integer of at least 0", cacheDirBytes);
   }
-  const name: NativeDevice = device === "reference" ? "reference" : "cpu";
-  const isa = name === "cpu" ? (process.env.MINICPM_CPU ?? "") : "";
-  return { device: name, threads, kvType, isa };
+  const isa = device === "reference" ? "" : (process.env.MINICPM_CPU ?? "");
+  return { ...chooseDevice(device, cpuOnly(options)), threads, kvType, isa };
 }
 
-function freeMemory(device: NativeDevice): number {
-  const devices = withPublicErrors(() => addon().devices());
-  return devices.find(({ name }) => name === device)?.freeBytes ?? 0;
+/** What is asked for that has no kernels on CUDA, or wants the host's memory. */
+function cpuOnly({ kvSpill, activations }: LoadOptions): CpuOnly {
+  if (kvSpill !== undefined) return "kvSpill";
+  return activations === "int8" ? 'activations "int8"' : undefined;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Flags that several commands share, and what they come to. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Device, isDevice } from "../chat/device.ts";
 import type { GenerateOptions, LoadOptions } from "../index.ts";
 import { kvTypes } from "../model/config.ts";
 import { packFormats, packGroups } from "../model/packed-model.ts";
@@ -51,13 +52,22 @@ export function addLoadOptions(command: Command): Command {
     ).argParser(guarded((text) => (text === "auto" ? text : integer(1)(text)))),
   );
   add(threadsOption());
-  add(new Option("--device <name>", "where to run").choices(["auto", "cpu", "reference"]));
+  add(
+    new Option("--device <name>", "where to run: auto, cpu, cuda:N or reference").argParser(
+      guarded(readDevice),
+    ),
+  );
   add(kvTypeOption());
   for (const option of spillOptions()) add(option);
   for (const option of packOptions()) add(option);
   add(sparseOption());
   add(ropeOption());
   return command;
+}
+
+function readDevice(text: string): Device {
+  if (isDevice(text)) return text;
+  throw new SettingError("should be auto, cpu, cuda:N or reference, N a number");
 }
 
 export function threadsOption(help = "threads that compute"): Option {

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { cpus } from "node:os";
 import { AddonNotFoundError } from "../errors.ts";
 import { addon, addonPath, type DeviceInfo } from "../native/binding.ts";
+import { type CudaSearch, cudaPluginPath, findCuda } from "../native/cuda.ts";
 import { type FoundModel, modelsFound } from "./models-found.ts";
 
 export interface Problem {
@@ -18,7 +19,10 @@ export interface Diagnosis {
   readonly platform: string;
   readonly node: string;
   readonly addon: { readonly path: string; readonly loaded: boolean };
+  /** Those of the plug-in below, too. */
   readonly devices: readonly DeviceInfo[];
+  /** `problem`: why it gives no device, "" where it does. */
+  readonly cuda: { readonly path: string; readonly found: boolean; readonly problem: string };
   readonly models: readonly FoundModel[];
   readonly environment: Readonly<Record<string, string | null>>;
   readonly problems: readonly Problem[];
@@ -29,6 +33,7 @@ const variables = [
   "MINICPM_CPU",
   "MINICPM_MODELS",
   "MINICPM_BINARY",
+  "MINICPM_CUDA",
   "HF_HOME",
   "HF_HUB_CACHE",
   "XDG_CACHE_HOME",
@@ -44,6 +49,8 @@ export function diagnose(version: string): Diagnosis {
   const platform = `${process.platform}-${process.arch}`;
   checkPlatform(platform, problems);
   const devices = loadDevices(problems);
+  const cuda = devices ? findCuda() : { path: cudaPluginPath(), found: false, devices: [], problem: "" };
+  checkCuda(cuda, problems);
   const models = modelsFound();
   checkEnvironment(devices, problems);
   if (models.length === 0) {
@@ -57,7 +64,8 @@ export function diagnose(version: string): Diagnosis {
     platform,
     node: process.versions.node,
     addon: { path: addonPath(), loaded: devices !== undefined },
-    devices: devices ?? [],
+    devices: [...(devices ?? []), ...cuda.devices],
+    cuda: { path: cuda.path, found: cuda.found, problem: cuda.problem },
     models,
     environment: Object.fromEntries(variables.map((name) => [name, process.env[name] ?? null])),
     problems,
@@ -92,6 +100,15 @@ function loadDevices(problems: Problem[]): DeviceInfo[] | undefined {
     problems.push({ what: `The native addon does not load: ${reason}.`, remedy, fatal: true });
     return undefined;
   }
+}
+
+/** That there is no plug-in is no problem, unless one is asked for. */
+function checkCuda({ path, found, problem }: CudaSearch, problems: Problem[]): void {
+  if (problem === "" || path === "off" || (!found && !process.env.MINICPM_CUDA)) return;
+  const remedy = found
+    ? "Models run on the CPU. For CUDA, install the driver of an NVIDIA card, R580 or newer, or build the plug-in again."
+    : "Unset MINICPM_CUDA, or name the file that `npm run build:cuda` has made.";
+  problems.push({ what: found ? `${path} gives no device: ${problem}` : problem, remedy, fatal: false });
 }
 
 function checkEnvironment(devices: readonly DeviceInfo[] | undefined, problems: Problem[]): void {

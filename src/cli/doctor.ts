@@ -45,7 +45,7 @@ function diagnosisLines(diagnosis: Diagnosis, terminal: Terminal): string[] {
   ];
 }
 
-function deviceRows({ devices }: Diagnosis): string[][] {
+function deviceRows({ devices, cuda }: Diagnosis): string[][] {
   const [first] = devices;
   if (!first) return [["processor", escaped(processorName())]];
   const cpu = devices.find(({ name }) => name === "cpu") ?? first;
@@ -54,6 +54,13 @@ function deviceRows({ devices }: Diagnosis): string[][] {
     ["instructions", cpu.isas.join(", ")],
     ["memory", `${formatBytes(cpu.freeBytes)} free of ${formatBytes(cpu.totalBytes)}`],
     ["devices", devices.map(({ name }) => name).join(", ")],
+    ...devices
+      .filter(({ name }) => name.startsWith("cuda"))
+      .map(({ name, description, isas, freeBytes, totalBytes }) => [
+        name,
+        `${escaped(description)} (${isas.join()}), ${formatBytes(freeBytes)} free of ${formatBytes(totalBytes)}`,
+      ]),
+    ["CUDA plug-in", cuda.found ? escaped(cuda.path) : "none"],
   ];
 }
 

@@ -46,8 +46,9 @@ function modelLine(info: ModelInfo): string {
   const packed = info.pack
     ? `${info.pack.format} in groups of ${info.pack.group}, activations ${info.activations}, `
     : "";
+  const threads = info.device.startsWith("cuda") ? "" : `${info.threads} threads, `;
   return (
-    `${info.name}: ${info.architecture} on ${info.device} (${info.isa}), ${info.threads} threads, ${packed}` +
+    `${info.name}: ${info.architecture} on ${info.device} (${info.isa}), ${threads}${packed}` +
     `KV ${info.kvType}, context ${formatTokens(info.contextLength)}, ` +
     `${formatBytes(info.memory.total)}, loaded in ${formatDuration(info.loadMs)}`
   );

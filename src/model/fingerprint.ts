@@ -19,7 +19,8 @@ const spreadSamples = 256;
 export function modelFingerprint(
   plan: Pick<ModelPlan, "config" | "files" | "weights" | "kvType" | "device" | "pack" | "activations">,
 ): string {
-  const { config, files, weights, kvType, device, pack, activations = "f32" } = plan;
+  const { config, files, weights, kvType, pack, activations = "f32" } = plan;
+  const device = plan.device.replace(/:.*/, ""); // cards of a kind give the same numbers
   const hash = createHash("sha256");
   const named = Object.entries(weights).sort(([a], [b]) => (a < b ? -1 : 1));
   const sizes = files.map(({ bytes }) => bytes);

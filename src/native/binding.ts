@@ -55,10 +55,11 @@ export interface MemoryPlan {
 
 export interface DeviceInfo {
   readonly name: NativeDevice;
-  /** The processor's own name. */
+  /** The processor's or the card's own name. */
   readonly description: string;
-  /** Instruction sets this machine can run, best first. */
+  /** Instruction sets this machine can run, best first; of a card its one. */
   readonly isas: readonly string[];
+  /** Physical cores; 0 of a card. */
   readonly cores: number;
   readonly freeBytes: number;
   readonly totalBytes: number;
@@ -298,7 +299,13 @@ export interface NativeAddon {
   readonly packedLayout: number;
   /** Measures the machine, off the JavaScript thread, while nothing else should run. */
   probe(options: ProbeOptions): Promise<MachineLimits>;
-  /** Bytes held by native code in this process: allocated and mapped. */
+  /**
+   * What a plug-in has. Its file stays open.
+   *
+   * @throws DeviceError where it is no plug-in of this build, or finds no driver or no device.
+   */
+  pluginDevices(plugin: string): DeviceInfo[];
+  /** Bytes of the host's memory held by native code in this process: allocated and mapped. */
   nativeBytes(): { allocated: number; mapped: number };
 }
 

@@ -22,7 +22,8 @@ const table = {
     new CheckpointError(file, tensor, expected, found),
   kOutOfMemory: ({ fields: [needed, free, remedy = ""] }: NativeError) =>
     new OutOfMemoryError(Number(needed), Number(free), remedy),
-  kDevice: ({ fields: [asked = "", ...present] }: NativeError) => new DeviceError(asked, present),
+  kDevice: ({ message, fields: [asked, ...present] }: NativeError) =>
+    asked === undefined ? new DeviceError("", [], message) : new DeviceError(asked, present),
   kContext: ({ fields: [needed, capacity] }: NativeError) =>
     new ContextOverflowError(Number(needed), Number(capacity)),
   kStorage: ({ fields: [path = "", reason = ""] }: NativeError) => new StorageError(path, reason),

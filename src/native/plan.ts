@@ -110,7 +110,8 @@ export interface SparseRule {
   readonly normalizer: "exact" | "coarse";
 }
 
-export type NativeDevice = "cpu" | "reference";
+/** `cuda:N` is the Nth device of the CUDA plug-in (cuda.ts). */
+export type NativeDevice = "cpu" | "reference" | `cuda:${number}`;
 /** "int8" has one scale a key and head, and needs a headDim that is a multiple of 32 (kernels/kv_layout.h). */
 export type KvType = "f32" | "f16" | "int8";
 
@@ -134,7 +135,9 @@ export interface ModelPlan {
   readonly files: readonly { readonly path: string; readonly bytes: number }[];
   readonly weights: Readonly<Record<string, WeightPlan>>;
   readonly device: NativeDevice;
-  /** Worker threads, the engine's own included; 0 takes one a physical core. */
+  /** The plug-in that has the device: with `cuda:N` only. */
+  readonly plugin?: string | undefined;
+  /** Worker threads, the engine's own included; 0 takes one a physical core. On CUDA they pack while it loads. */
   readonly threads: number;
   readonly kvType: KvType;
   /** Instruction set to force (MINICPM_CPU), or "" for the best. */
@@ -145,7 +148,10 @@ export interface ModelPlan {
    * always are.
    */
   readonly pack?: Packing;
-  /** What packed weights are multiplied with; "int8" is in groups of 32 (kernels/quantize_rows.h). Absent: "f32". */
+  /**
+   * What packed weights are multiplied with; "int8" is in groups of 32 (kernels/quantize_rows.h), not on CUDA. Absent:
+   * "f32".
+   */
   readonly activations?: "f32" | "int8";
   /** Bytes of keys and values kept for later prompts while no sequence holds them; 0 keeps none. */
   readonly cacheBytes: number;

@@ -14,6 +14,8 @@ class ScriptedAddon implements NativeAddon {
   readonly plans: ModelPlan[] = [];
   readonly models: ScriptedModel[] = [];
   freeBytes = 1e6;
+  cudaBytes = 1e6;
+  pluginProblem = "";
   /** Called between the start of a load and its end. */
   loading: () => void = () => {};
 
@@ -26,6 +28,12 @@ class ScriptedAddon implements NativeAddon {
       freeBytes: this.freeBytes,
       totalBytes: this.freeBytes,
     }));
+  }
+
+  pluginDevices(): DeviceInfo[] {
+    if (this.pluginProblem) throw nativeError("kDevice", this.pluginProblem);
+    const memory = { freeBytes: this.cudaBytes, totalBytes: this.cudaBytes };
+    return [{ name: "cuda:0", description: "scripted card", isas: ["sm_0"], cores: 0, ...memory }];
   }
 
   memoryPlan(_: ModelPlan, { capacity }: { capacity: number }): MemoryPlan {
@@ -76,6 +84,10 @@ beforeEach(() => {
   vi.unstubAllEnvs();
   vi.stubEnv("MINICPM_CPU", undefined);
 });
+
+/** Any file will do: a scripted addon opens none. */
+const plugin = import.meta.filename;
+const withPlugin = () => vi.stubEnv("MINICPM_CUDA", plugin);
 
 vi.mock("../../src/native/binding.ts", async (original) => ({
   ...(await original<typeof import("../../src/native/binding.ts")>()),
@@ -284,4 +296,65 @@ test("rope 128k loads MiniCPM4-8B's factors for 128K tokens, and is told; nano h
   }
   await expect(loadModel("nano", { rope: "128k" })).rejects.toMatchObject({ code: "UNSUPPORTED" });
   await expect(loadModel("nano", { rope: "1M" as "128k" })).rejects.toMatchObject({ option: "rope" });
+});
+
+test("auto takes the first CUDA device where its plug-in has one, with activations in f32", async () => {
+  withPlugin();
+  const { info } = await loadModel("nano", { pack: "w4" });
+  expect(addon.plans[0]).toMatchObject({ device: "cuda:0", plugin, activations: "f32", kvType: "f16" });
+  expect(info.notices).toEqual([]);
+});
+
+test("the context is chosen by the free memory of the device", async () => {
+  withPlugin();
+  addon.cudaBytes = 2 * (1000 + 10 * 512);
+  expect((await loadModel("tiny")).info.contextLength).toBe(512);
+  expect((await loadModel("tiny", { device: "cpu" })).info.contextLength).toBe(1024);
+});
+
+test("where auto does not take CUDA although its plug-in is there, a notice says why", async () => {
+  withPlugin();
+  const notices = async (options: LoadOptions = {}) => {
+    const { info } = await loadModel("nano", options);
+    expect(addon.plans.at(-1)).toMatchObject({ device: "cpu" });
+    expect(addon.plans.at(-1)?.plugin).toBeUndefined();
+    return info.notices.filter((notice) => notice.includes("CUDA"));
+  };
+  const int8 = { pack: "w4", activations: "int8" } as const;
+  expect(await notices(int8)).toEqual([
+    expect.stringMatching(/not on CUDA: activations "int8" is for the CPU/),
+  ]);
+  expect(await notices({ device: "cpu" })).toEqual([]);
+  addon.cudaBytes = 100;
+  expect(await notices()).toEqual([expect.stringMatching(/not on CUDA: 0 MiB are needed, 0 MiB are free/)]);
+  addon.pluginProblem = "CUDA: looking for devices failed: no driver.";
+  expect(await notices()).toEqual([expect.stringMatching(/not on CUDA: CUDA: looking for devices failed/)]);
+  vi.stubEnv("MINICPM_CUDA", "/nowhere/minicpm_cuda.so");
+  expect(await notices()).toEqual([]);
+});
+
+test("a CUDA device that is asked for and not there is refused, saying why", async () => {
+  withPlugin();
+  await expect(loadModel("tiny", { device: "cuda:1" })).rejects.toMatchObject({
+    code: "DEVICE",
+    message: expect.stringMatching(
+      /no device or instruction set "cuda:1" here. Take one of cpu, reference, cuda:0/,
+    ),
+  });
+  addon.pluginProblem = "CUDA: no driver.";
+  await expect(loadModel("tiny", { device: "cuda:0" })).rejects.toThrow(/"cuda:0" here. CUDA: no driver./);
+  vi.stubEnv("MINICPM_CUDA", "/nowhere/minicpm_cuda.so");
+  await expect(loadModel("tiny", { device: "cuda:0" })).rejects.toThrow(/npm run build:cuda/);
+  await expect(loadModel("tiny", { device: "cuda" as "cpu" })).rejects.toMatchObject({ code: "OPTION" });
+  expect(addon.plans).toEqual([]);
+});
+
+test("what only the CPU can do is refused on CUDA before anything is loaded", async () => {
+  withPlugin();
+  for (const option of [{ kvSpill: "/tmp" }, { pack: "w4", activations: "int8" } as const]) {
+    await expect(loadModel("tiny", { device: "cuda:0", ...option })).rejects.toMatchObject({
+      code: "UNSUPPORTED",
+    });
+  }
+  expect(addon.plans).toEqual([]);
 });
