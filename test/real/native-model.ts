@@ -5,7 +5,20 @@ import { chooseSparse } from "../../src/model/sparse-rule.ts";
 import { addon, type ModelPlan, type NativeModel, type NativeSequence } from "../../src/native/binding.ts";
 
 export type RunOptions = Partial<
-  Pick<ModelPlan, "device" | "threads" | "kvType" | "isa" | "pack" | "activations" | "spill" | "cacheBytes">
+  Pick<
+    ModelPlan,
+    | "device"
+    | "plugin"
+    | "threads"
+    | "kvType"
+    | "isa"
+    | "pack"
+    | "activations"
+    | "spill"
+    | "cacheBytes"
+    | "config"
+    | "weights"
+  >
 >;
 
 /** The plan of a model folder or .gguf file; one thread, exact keys and values, unless asked otherwise. */
