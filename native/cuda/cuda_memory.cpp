@@ -37,8 +37,10 @@ CudaMemory::CudaMemory(Device& device)
 }
 
 CudaMemory::~CudaMemory() {
-  const Device::Use use(device_);
-  let_go_of_kept();
+  static_cast<void>(error_of([&] {
+    const Device::Use use(device_);
+    let_go_of_kept();
+  }));
 }
 
 std::byte* CudaMemory::allocate(size_t bytes) {

@@ -44,7 +44,7 @@ export async function expectSameWinners(
   { tokens, count, tolerance }: { tokens: Int32Array; count: number; tolerance: number },
 ): Promise<void> {
   const run = (place: RunOptions) =>
-    withModel(reference, { kvType: "f16", activations: "f32", ...options, ...place }, (model) =>
+    withModel(reference, { activations: "f32", ...options, ...place }, (model) =>
       withSequence(model, tokens.length, (sequence) => logitsOf(sequence, tokens, count)),
     );
   const expected = await run({ device: "cpu" });
