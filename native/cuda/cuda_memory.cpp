@@ -23,16 +23,15 @@ constexpr size_t kMostKept = size_t{256} << 20;
 
 }  // namespace
 
-CudaMemory::Passage::Passage(Device& device, const char* what)
+CudaMemory::Passage::Passage(Device& device)
     : device(device), data([&] {
         const Device::Use use(device);
         return device.allocate_pinned(kPassageBytes);
       }()) {
-  if (data == nullptr) throw_out_of_memory(kPassageBytes, 0, what);
+  if (data == nullptr) throw_out_of_memory(kPassageBytes, 0, "the host's pinned memory");
 }
 
-CudaMemory::CudaMemory(Device& device)
-    : device_(device), up_(device, "pinned host memory"), down_(device, "pinned host memory") {
+CudaMemory::CudaMemory(Device& device) : device_(device), up_(device), down_(device) {
   downloads_.reserve(256);
 }
 
@@ -59,8 +58,10 @@ std::byte* CudaMemory::allocate(size_t bytes) {
     }
     if (data == nullptr) throw_out_of_memory(bytes, device_.memory().free, "the device's memory");
   }
-  device_.zero(data, bytes, 1, bytes);
-  return data;
+  const std::optional<Error> error = error_of([&] { device_.zero(data, bytes, 1, bytes); });
+  if (!error) return data;
+  device_.free(data);
+  throw Error(*error);
 }
 
 void CudaMemory::free(std::byte* data, size_t bytes) noexcept {
@@ -89,31 +90,33 @@ int64_t CudaMemory::free_bytes() {
 void CudaMemory::upload(void* to, const void* from, size_t bytes) {
   const std::lock_guard lock(mutex_);
   const Device::Use use(device_);
-  for (size_t done = 0; done < bytes;) {
-    if (up_.used == kPassageBytes) settle();
-    const size_t part = std::min(bytes - done, kPassageBytes - up_.used);
-    std::byte* staged = up_.data + up_.used;
+  for (size_t done = 0, part; done < bytes; done += part) {
+    part = bytes - done;
+    std::byte* staged = room_in(up_, part);
     std::memcpy(staged, static_cast<const std::byte*>(from) + done, part);
     device_.copy(static_cast<std::byte*>(to) + done, staged, part);
-    up_.used = std::min(kPassageBytes, (up_.used + part + kPassageAlignment - 1) /
-                                           kPassageAlignment * kPassageAlignment);
-    done += part;
   }
 }
 
 void CudaMemory::download(void* to, const void* from, size_t bytes) {
   const std::lock_guard lock(mutex_);
   const Device::Use use(device_);
-  for (size_t done = 0; done < bytes;) {
-    if (down_.used == kPassageBytes) settle();
-    const size_t part = std::min(bytes - done, kPassageBytes - down_.used);
-    std::byte* staged = down_.data + down_.used;
+  for (size_t done = 0, part; done < bytes; done += part) {
+    part = bytes - done;
+    std::byte* staged = room_in(down_, part);
     device_.copy(staged, static_cast<const std::byte*>(from) + done, part);
     downloads_.push_back({static_cast<std::byte*>(to) + done, staged, part});
-    down_.used = std::min(kPassageBytes, (down_.used + part + kPassageAlignment - 1) /
-                                             kPassageAlignment * kPassageAlignment);
-    done += part;
   }
+}
+
+/// Room for `bytes`, or for the fewer that they become then. Where there is none it waits until all
+/// that passes has arrived.
+std::byte* CudaMemory::room_in(Passage& passage, size_t& bytes) {
+  if (passage.used == kPassageBytes) settle();
+  bytes = std::min(bytes, kPassageBytes - passage.used);
+  std::byte* room = passage.data + passage.used;
+  passage.used += (bytes + kPassageAlignment - 1) / kPassageAlignment * kPassageAlignment;
+  return room;
 }
 
 void CudaMemory::copy(void* to, const void* from, size_t bytes) {

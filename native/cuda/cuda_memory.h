@@ -32,7 +32,7 @@ class CudaMemory final : public Memory {
  private:
   /// The host's memory on one side of copies; used from its start again once they have ended.
   struct Passage {
-    Passage(Device& device, const char* what);
+    explicit Passage(Device& device);
     ~Passage() { device.free_pinned(data); }
 
     Device& device;
@@ -45,6 +45,7 @@ class CudaMemory final : public Memory {
     size_t bytes;
   };
 
+  std::byte* room_in(Passage& passage, size_t& bytes);
   void settle();
   void let_go_of_kept() noexcept;
 

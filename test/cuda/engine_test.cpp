@@ -161,6 +161,30 @@ TEST("on CUDA scores are the reference's") {
   CHECK(apart(numbers[1], numbers[0]) < 1e-4);
 }
 
+TEST("a device's memory holds what the host copies there, also more than passes at once") {
+  const auto backend = cuda::make_cuda_backend(0);
+  Memory& memory = backend->memory();
+  constexpr size_t kBytes = (size_t{9} << 20) + 5;  // 4 MiB pass at once
+  std::vector<std::byte> given(kBytes), found(kBytes);
+  for (size_t i = 0; i < kBytes; ++i) given[i] = static_cast<std::byte>(i % 251);
+  const int64_t before = memory.free_bytes();
+  {
+    const Buffer one(memory, kBytes), other(memory, kBytes);
+    memory.upload(one.data(), given.data(), kBytes);
+    memory.copy(other.data(), one.data(), kBytes);
+    memory.zero(other.data() + 10, {.bytes = 3, .count = 4, .pitch = 7});
+    memory.download(found.data(), other.data(), kBytes);
+    memory.synchronize();
+    for (long i = 0; i < 4; ++i) std::fill_n(given.begin() + 10 + 7 * i, 3, std::byte{0});
+    CHECK(found == given);
+  }
+  CHECK(memory.free_bytes() == before);
+  const Buffer again(memory, kBytes);  // kept memory, zeros once more
+  memory.download(found.data(), again.data(), kBytes);
+  memory.synchronize();
+  CHECK(std::ranges::all_of(found, [](std::byte byte) { return byte == std::byte{0}; }));
+}
+
 TEST(
     "a model on CUDA gives back all of the device's memory, and is refused where it does not fit") {
   const size_t before = simt::device_bytes_in_use();
