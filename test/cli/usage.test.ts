@@ -31,7 +31,7 @@ test.each([
   [["--temperature", "hot"], /It must be a number from 0 to 100/],
   [["--context-length", "many"], /It must be an integer/],
   [["--threads", "0"], /It must be an integer from 1 to 1024/],
-  [["--device", "tpu"], /Allowed choices are auto, cpu, reference/],
+  [["--device", "tpu"], /should be auto, cpu, cuda:N or reference/],
   [["--seed", "-1"], /It must be an integer in \[0, 2\^64\)/],
 ])("%j is refused before anything is loaded", async (words, reason) => {
   const { code, out, err } = await minicpm(["run", "no-such-model", "hi", ...words]);
