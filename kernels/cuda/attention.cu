@@ -1,6 +1,7 @@
 // Attention over KV blocks on CUDA: decode and prefill, dense and sparse, by one routine, so that a
 // row has the same bits in each. A block of threads takes a tile of queries that share a KV head,
-// and 8 KV blocks of 64 keys; it goes through them with an online softmax. A second kernel puts the
+// and 8 KV blocks of 64 keys; it goes through them with an online softmax. Keys and values come
+// through shared memory, so that each is read once, 16 bytes at a time. A second kernel puts the
 // parts of a query together, in order. Which keys are a part's depends on their positions alone.
 // Decode is memory bound: the floor is rows * kv_heads * position * 2 * head_dim stored numbers /
 // bandwidth. Prefill is compute bound: 4 * heads * head_dim * keys FLOPs a row, here without tensor
@@ -21,6 +22,7 @@ constexpr int kAttentionThreads = kAttentionWarps * kWarp;
 constexpr int kTileQueries = 16;
 constexpr int kPartBlocks = 8;
 constexpr int kMostHeadDim = 512;
+constexpr int kStageBytes = 16 << 10;  // of keys or values in shared memory
 constexpr int64_t kMostScratch = int64_t{16}
                                  << 20;  // floats; rows beyond it wait for a next launch
 
@@ -58,7 +60,9 @@ struct AttentionTile {
   float* weights;  // [kTileQueries][kBlockTokens]: scores, then weights
   float* best;     // [kTileQueries]
   float* total;
-  float* rescale;  // what this block's maximum makes of sums until now
+  float* rescale;        // what this block's maximum makes of sums until now
+  float* scales;         // [kBlockTokens], of int8 keys or values
+  unsigned char* stage;  // [kStageBytes]: some dimensions of a block's keys, or some of its values
 
   DEVICE AttentionTile(unsigned char* bytes, int dim)
       : queries(reinterpret_cast<float*>(bytes)),
@@ -66,10 +70,13 @@ struct AttentionTile {
         weights(sums + kTileQueries * dim),
         best(weights + kTileQueries * kBlockTokens),
         total(best + kTileQueries),
-        rescale(total + kTileQueries) {}
+        rescale(total + kTileQueries),
+        scales(rescale + kTileQueries),
+        stage(reinterpret_cast<unsigned char*>(scales + kBlockTokens)) {}
 
   static size_t bytes(int dim) {
-    return sizeof(float) * static_cast<size_t>(kTileQueries * (2 * dim + kBlockTokens + 3));
+    const int floats = kTileQueries * (2 * dim + kBlockTokens + 3) + kBlockTokens;
+    return sizeof(float) * static_cast<size_t>(floats) + kStageBytes;
   }
 };
 
@@ -79,24 +86,56 @@ struct QueryRun {
   std::byte* const* blocks;
 };
 
+/// Copies bytes, a multiple of 16, by all threads; the caller synchronizes.
+DEVICE void stage_bytes(void* to, const void* from, int bytes) {
+  constexpr int kVector = sizeof(Vector);
+  for (int at = static_cast<int>(threadIdx.x) * kVector; at < bytes;
+       at += kAttentionThreads * kVector) {
+    store_vector(static_cast<unsigned char*>(to) + at,
+                 load_vector(static_cast<const unsigned char*>(from) + at));
+  }
+}
+
+/// The scales of a block's keys or values, where they have some.
+template <typename T>
+DEVICE void stage_scales(const Stored<T>&, float*) {}
+template <typename T, int kZero>
+DEVICE void stage_scales(const StoredInt8<T, kZero>& numbers, float* to) {
+  stage_bytes(to, numbers.scales, kBlockTokens * static_cast<int>(sizeof(float)));
+}
+
 /// Scores of the run's queries with the keys of a block, minus infinity where a query does not see
 /// the key. A thread has one key and every other query.
 template <typename T>
 DEVICE void score_keys(const AttentionRows& op, const AttentionTile& tile, const QueryRun& run,
                        int kv_head, int64_t block) {
   constexpr int kStride = kAttentionThreads / kBlockTokens, kMost = kTileQueries / kStride;
+  constexpr int kMostDims = kStageBytes / kBlockTokens / static_cast<int>(sizeof(T));
   const int dim = op.layout.head_dim;
   const int slot = static_cast<int>(threadIdx.x) % kBlockTokens;
   const int first = run.first + static_cast<int>(threadIdx.x) / kBlockTokens;
   const auto keys = KvHead<T>::keys(op.layout, run.blocks[block], op.layer, kv_head);
+  const auto staged = keys.moved_to(tile.stage, tile.scales);
+  stage_scales(keys, tile.scales);
   float dots[kMost] = {};
-  for (int d = 0; d < dim; d++) {
-    const float key = keys.at(op.layout.k_index(slot, d), slot);
-    UNROLL
-    for (int i = 0; i < kMost; i++) {
-      const int u = first + i * kStride;
-      if (u < run.end) dots[i] = fmaf(tile.queries[u * dim + d], key, dots[i]);
+  for (int from = 0; from < dim; from += kMostDims) {
+    KvLayout part = op.layout;  // of the dimensions that are staged
+    part.head_dim = dim - from < kMostDims ? dim - from : kMostDims;
+    const int bytes = part.head_dim * kTileKeys * static_cast<int>(sizeof(T));
+    for (int first_key = 0; first_key < kBlockTokens; first_key += kTileKeys) {
+      stage_bytes(tile.stage + first_key / kTileKeys * bytes,
+                  keys.numbers + op.layout.k_index(first_key, from), bytes);
     }
+    __syncthreads();
+    for (int d = 0; d < part.head_dim; d++) {
+      const float key = staged.at(part.k_index(slot, d), slot);
+      UNROLL
+      for (int i = 0; i < kMost; i++) {
+        const int u = first + i * kStride;
+        if (u < run.end) dots[i] = fmaf(tile.queries[u * dim + from + d], key, dots[i]);
+      }
+    }
+    __syncthreads();
   }
   UNROLL
   for (int i = 0; i < kMost; i++) {
@@ -136,24 +175,37 @@ DEVICE void weigh(const AttentionTile& tile, const QueryRun& run) {
 template <typename T>
 DEVICE void add_values(const AttentionRows& op, const AttentionTile& tile, const QueryRun& run,
                        int kv_head, int64_t block) {
-  const int dim = op.layout.head_dim;
+  const int dim = op.layout.head_dim, row_bytes = dim * static_cast<int>(sizeof(T));
+  // By eights, so that what is staged starts at a multiple of 16.
+  const int most =
+      kStageBytes / row_bytes < kBlockTokens ? kStageBytes / row_bytes / 8 * 8 : kBlockTokens;
   const auto values = KvHead<T>::values(op.layout, run.blocks[block], op.layer, kv_head);
-  for (int d = static_cast<int>(threadIdx.x); d < dim; d += kAttentionThreads) {
-    float added[kTileQueries] = {};
-    for (int slot = 0; slot < kBlockTokens; slot++) {
-      const float value = values.at(op.layout.v_index(slot, d), slot);
+  const auto staged = values.moved_to(tile.stage, tile.scales);
+  stage_scales(values, tile.scales);
+  for (int from = 0; from < kBlockTokens; from += most) {
+    const int count = kBlockTokens - from < most ? kBlockTokens - from : most;
+    stage_bytes(tile.stage, values.numbers + op.layout.v_index(from, 0), count * row_bytes);
+    __syncthreads();
+    for (int d = static_cast<int>(threadIdx.x); d < dim; d += kAttentionThreads) {
+      float added[kTileQueries] = {};
+      for (int slot = 0; slot < count; slot++) {
+        const float value = staged.at(op.layout.v_index(slot, d), from + slot);
+        UNROLL
+        for (int i = 0; i < kTileQueries; i++) {
+          const int u = run.first + i;
+          const int weight = u * kBlockTokens + from + slot;
+          if (u < run.end) added[i] = fmaf(tile.weights[weight], value, added[i]);
+        }
+      }
       UNROLL
       for (int i = 0; i < kTileQueries; i++) {
         const int u = run.first + i;
-        if (u < run.end) added[i] = fmaf(tile.weights[u * kBlockTokens + slot], value, added[i]);
+        if (u >= run.end) break;
+        const float rescale = from == 0 ? tile.rescale[u] : 1;
+        tile.sums[u * dim + d] = fmaf(tile.sums[u * dim + d], rescale, added[i]);
       }
     }
-    UNROLL
-    for (int i = 0; i < kTileQueries; i++) {
-      const int u = run.first + i;
-      if (u < run.end)
-        tile.sums[u * dim + d] = fmaf(tile.sums[u * dim + d], tile.rescale[u], added[i]);
-    }
+    __syncthreads();
   }
 }
 
@@ -200,7 +252,6 @@ __global__ void attention_parts_kernel(AttentionRows op) {
       weigh(tile, run);
       __syncthreads();
       add_values<T>(op, tile, run, kv_head, block);
-      __syncthreads();
     }
   }
 

@@ -14,6 +14,10 @@ struct Stored {
   const T* numbers;
 
   DEVICE float at(size_t index, int) const { return to_float(numbers[index]); }
+  /// The same in another place.
+  DEVICE Stored moved_to(const void* other, const float*) const {
+    return {static_cast<const T*>(other)};
+  }
 };
 
 /// Bytes q + kZero.
@@ -24,6 +28,9 @@ struct StoredInt8 {
 
   DEVICE float at(size_t index, int slot) const {
     return static_cast<float>(static_cast<int>(numbers[index]) - kZero) * scales[slot];
+  }
+  DEVICE StoredInt8 moved_to(const void* other, const float* other_scales) const {
+    return {static_cast<const T*>(other), other_scales};
   }
 };
 

@@ -1,6 +1,7 @@
 // Linear with packed weights (kernels/packed.h) on CUDA: a block per row tile of 16 rows, whose
 // lines of 64 bytes its warps share out; four lanes read a line, 16 bytes each, which are columns
-// of four rows. Memory bound: the floor is the weights' bytes / bandwidth.
+// of four rows. The tile's scales are in shared memory, read once, as each is for many lines.
+// Memory bound: the floor is the weights' bytes / bandwidth.
 #include "kernels/cuda/linear_rows.h"
 #include "kernels/cuda/packed_matrix.cuh"
 
@@ -12,6 +13,7 @@ constexpr int kPackedWarps = 4;
 constexpr int kLanesOfLine = 4;
 constexpr int kRowsOfLane = 4;
 constexpr int kLinesOfWarp = kWarp / kLanesOfLine;
+constexpr int64_t kMostScaleBytes = 96 << 10;  // of a tile: 49,152 columns in groups of 32
 
 /// What a lane holds of a line: columns [first, first + kColumns) of four rows.
 template <DType kFormat>
@@ -48,15 +50,29 @@ struct PackedLine {
   }
 };
 
+/// Copies the tile's scales, and what stands beside them, to shared memory, by all threads. Answers
+/// a matrix that has them as its only tile.
+DEVICE PackedMatrix with_scales_in(unsigned char* shared, const PackedMatrix& weight,
+                                   const unsigned char* tile) {
+  constexpr int64_t kStride = kPackedWarps * kWarp * sizeof(Vector);
+  for (int64_t at = threadIdx.x * sizeof(Vector); at < weight.integers; at += kStride) {
+    store_vector(shared + at, load_vector(tile + at));
+  }
+  __syncthreads();
+  PackedMatrix scales = weight;
+  scales.tiles = shared;
+  return scales;
+}
+
 /// Adds what one line gives to the sums of its four rows with each row of x.
 template <DType kFormat, int kRows>
 DEVICE void add_line(float (&sums)[kRows][kRowsOfLane], const LinearRows& op,
-                     const PackedMatrix& weight, int64_t tile, int64_t line) {
+                     const PackedMatrix& scales, const unsigned char* lines, int64_t line) {
   using Line = PackedLine<kFormat>;
   const int part = static_cast<int>(threadIdx.x) % kLanesOfLine;
   const int64_t first = line * Line::kColumns;
-  const int zero = packed_zero(kFormat, weight.scales);
-  const Line integers(weight.tiles + tile * weight.tile_bytes + weight.integers, line, part);
+  const int zero = packed_zero(kFormat, scales.scales);
+  const Line integers(lines, line, part);
   float dots[kRows][kRowsOfLane] = {}, inputs[kRows] = {};
   UNROLL
   for (int step = 0; step < Line::kSteps; step++) {
@@ -79,8 +95,8 @@ DEVICE void add_line(float (&sums)[kRows][kRowsOfLane], const LinearRows& op,
   }
   for (int r = 0; r < kRowsOfLane; r++) {
     const int64_t lane = part * kRowsOfLane + r;
-    const float scale = weight.scale(tile, lane, first);
-    const float minimum = weight.minimum_of(tile, lane, first);
+    const float scale = scales.scale(0, lane, first);
+    const float minimum = scales.minimum_of(0, lane, first);
     UNROLL
     for (int row = 0; row < kRows; row++) {
       sums[row][r] = fmaf(dots[row][r], scale, sums[row][r]);
@@ -89,17 +105,20 @@ DEVICE void add_line(float (&sums)[kRows][kRowsOfLane], const LinearRows& op,
   }
 }
 
-// grid: [row tiles], threads: [kPackedWarps * 32]
+// grid: [row tiles], threads: [kPackedWarps * 32], dynamic shared memory: a tile's scales
 template <DType kFormat, int kRows>
 __global__ void linear_packed_kernel(LinearRows op, PackedMatrix weight) {
+  DYNAMIC_SHARED(bytes);
   SHARED(float, of_warps, kPackedWarps* kRows* static_cast<int>(kPackedRows));
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int64_t tile = blockIdx.x, lines = op.in / PackedLine<kFormat>::kColumns;
+  const unsigned char* given = weight.tiles + tile * weight.tile_bytes;
+  const PackedMatrix scales = with_scales_in(bytes, weight, given);
   float sums[kRows][kRowsOfLane] = {};
   for (int64_t line = warp * kLinesOfWarp + lane / kLanesOfLine; line < lines;
        line += kPackedWarps * kLinesOfWarp) {
-    add_line<kFormat>(sums, op, weight, tile, line);
+    add_line<kFormat>(sums, op, scales, given + weight.integers, line);
   }
   UNROLL
   for (int row = 0; row < kRows; row++) {
@@ -128,11 +147,15 @@ __global__ void linear_packed_kernel(LinearRows op, PackedMatrix weight) {
 template <DType kFormat>
 void multiply_packed(const Linear& op, Stream stream) {
   const auto tiles = static_cast<unsigned>(packed_tiles(op.weight.rows));
+  const PackedMatrix weight = packed_matrix(op.weight);
+  expect("linear", weight.integers <= kMostScaleBytes,
+         "on CUDA a row of packed weights should have at most 6 KB of scales");
   for_row_chunks(op, [&](const LinearRows& rows) {
-    const Launch shape{{tiles}, {kPackedWarps * kWarp}, 0, stream};
+    const Launch shape{
+        {tiles}, {kPackedWarps * kWarp}, static_cast<size_t>(weight.integers), stream};
     const auto kernel = rows.rows == 1 ? linear_packed_kernel<kFormat, 1>
                                        : linear_packed_kernel<kFormat, kMostRows>;
-    launch(shape, kernel, rows, packed_matrix(op.weight));
+    launch(shape, kernel, rows, weight);
   });
 }
 

@@ -74,6 +74,8 @@ class DeviceBatch {
   cuda::Batch batch() const { return {rows_->as<cuda::BatchRow>(), count_}; }
   /// Blocks of sequence `index`, to ones on the host.
   void read(size_t index, KvBlocks& to) const;
+  /// Where they start.
+  const void* blocks_of(size_t index) const { return memory_[index]->as<void>(); }
 
  private:
   int count_;

@@ -10,10 +10,9 @@ struct Shape {
   int kv_heads, group, head_dim;
 };
 
-constexpr Shape kShapes[] = {{DType::f32, 1, 2, 24},
-                             {DType::f16, 2, 8, 64},
-                             {DType::f16, 1, 16, 128},
-                             {DType::i8, 2, 3, 32},
+constexpr Shape kShapes[] = {{DType::f32, 1, 2, 24},   {DType::f16, 2, 8, 64},
+                             {DType::f16, 1, 16, 128}, {DType::f16, 1, 3, 160},
+                             {DType::f32, 1, 5, 80},   {DType::i8, 2, 3, 32},
                              {DType::i8, 1, 1, 160}};
 
 /// Two sequences with their keys and values in blocks, and queries of a batch with `first` rows at
