@@ -20,9 +20,8 @@ Outcome change_memory(Warp& warp, const Instruction& instruction, uint32_t activ
         warp.block().reach(warp, form.space, base + static_cast<uint64_t>(operands[0].offset),
                            sizeof(T), Access::change);
     const auto b = number_of<T>(warp.row(operands[1].row)[lane]);
-    const bool third =
-        form.operands.back() == 's' && form.operands[form.operands.size() - 2] == 's';
-    const auto c = third ? number_of<T>(warp.row(operands[2].row)[lane]) : T{};
+    const auto c =
+        form.operands.ends_with("ss") ? number_of<T>(warp.row(operands[2].row)[lane]) : T{};
     T before;
     std::memcpy(&before, at, sizeof(T));
     const T after = Change{}(before, b, c);

@@ -1,5 +1,7 @@
 // The stand-in's modules and launches: what nvcc's host code calls (CUDA 12 and later).
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include "test/ptx/runtime.h"
 
@@ -32,6 +34,19 @@ std::string ptx_in(const char* binary) {
     at += header + payload;
   }
   return "";
+}
+
+/// Makes the mistake that PTX_EDIT asks for, where this is the module.
+void edit(std::string& text) {
+  const char* path = std::getenv("PTX_EDIT");
+  if (!path) return;
+  std::ifstream file(path);
+  std::string kernel, number, line;
+  std::getline(file, kernel), std::getline(file, number), std::getline(file, line);
+  if (!file || text.find(kernel) == std::string::npos) return;
+  size_t start = 0;
+  for (int i = 1; i < std::stoi(number); i++) start = text.find('\n', start) + 1;
+  text.replace(start, text.find('\n', start) - start, line);
 }
 
 uint64_t place_variable(const std::vector<std::byte>& bytes) {
@@ -121,6 +136,7 @@ void** __cudaRegisterFatBinary(void* wrapper) {
   auto& modules = locked.runtime.modules;
   modules.push_back(std::make_unique<Module>());
   modules.back()->text = ptx_in(static_cast<Wrapper*>(wrapper)->data);
+  edit(modules.back()->text);
   return reinterpret_cast<void**>(modules.back().get());
 }
 

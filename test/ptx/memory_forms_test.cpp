@@ -33,11 +33,10 @@ struct Base {
   std::string before, address;
 };
 
-Base base_of(const std::string& name, ptx::Space space, bool shared) {
+Base base_of(ptx::Space space, bool shared) {
   if (space == ptx::Space::param) return {"", "[given+16]"};
   if (space == ptx::Space::shared) return {"mov.u32 %r12, tile;\n", "[%r12+16]"};
   if (space == ptx::Space::global) return {"mov.u64 %rd12, data;\n", "[%rd12+16]"};
-  (void)name;
   if (shared) {
     return {"mov.u64 %rd12, tile;\ncvta.shared.u64 %rd12, %rd12;\nadd.s64 %rd12, %rd12, 32;\n",
             "[%rd12+-16]"};
@@ -77,7 +76,7 @@ std::string widened(const std::string& type, unsigned index) {
 
 void check_load(const ptx::Form& form, bool shared) {
   const std::string type = type_of(form.name);
-  const Base base = base_of(form.name, form.space, shared);
+  const Base base = base_of(form.space, shared);
   std::string text = fill(0) + base.before + form.name + " " + list_of(type, form.count) + ", " +
                      base.address + ";\n";
   for (unsigned i = 0; i < form.count; i++) {
@@ -98,7 +97,7 @@ void check_load(const ptx::Form& form, bool shared) {
 
 void check_store(const ptx::Form& form, bool shared) {
   const std::string type = type_of(form.name);
-  const Base base = base_of(form.name, form.space, shared);
+  const Base base = base_of(form.space, shared);
   std::string text = fill(0);
   // The registers hold what stands at the start.
   for (unsigned i = 0; i < form.count; i++) {

@@ -35,6 +35,7 @@ struct Instruction {
   std::vector<Operand> operands;
   int target = -1;  // of a branch: index into Kernel::code
   int line = 0;     // in the PTX
+  mutable bool has_run = false;
 };
 
 /// %tid.x and its like.

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 namespace minicpm::ptx {
 
@@ -32,7 +33,20 @@ Device device_of_environment() {
   std::exit(2);
 }
 
+void write_lines(const std::string& path) {
+  std::ofstream file(path);
+  for (const auto& module : runtime().modules) {
+    if (!module->program) continue;
+    for (const auto& [name, kernel] : module->program->kernels) {
+      for (const Instruction& instruction : kernel->code) {
+        if (instruction.has_run) file << name << '\t' << instruction.line << '\n';
+      }
+    }
+  }
+}
+
 void report_at_exit() {
+  if (!word_of("PTX_LINES").empty()) write_lines(word_of("PTX_LINES"));
   if (number_of("PTX_COUNTERS", 0)) std::fputs(counters.report().c_str(), stderr);
   if (!number_of("PTX_LEAKS", 0)) return;
   const std::string left = leaks();

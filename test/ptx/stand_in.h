@@ -11,6 +11,9 @@
 //   PTX_RESIDENT=N               blocks in flight together; locks between blocks need several
 //   PTX_COUNTERS=1               counts, and prints what was counted at the end
 //   PTX_LEAKS=1                  prints at the end what was never freed
+//   PTX_LINES=FILE               writes at the end which lines of the PTX ran: kernel, tab, number
+//   PTX_EDIT=FILE                a mistake to try: a kernel's name, the number of a line in the PTX
+//                                that it is in, and what stands there instead, each on a line
 //
 // A kernel's fault is printed with its PTX line, and is the runtime's error from then on, as on a
 // GPU, until cudaDeviceReset.

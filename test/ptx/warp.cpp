@@ -71,6 +71,7 @@ bool Warp::run_group(uint32_t group, int at, int& budget) {
     if (static_cast<size_t>(at) >= code.size()) fault("the kernel ends without ret");
     const Instruction& instruction = code[static_cast<size_t>(at)];
     running_ = &instruction;
+    instruction.has_run = true;
     uint32_t active = group;
     if (instruction.guard >= 0) {
       const uint64_t* guard = row(instruction.guard);
