@@ -125,7 +125,7 @@
           'dependencies': ['cpu_avxvnni_evex', 'simt', 'simt_kernels'],
           'sources': [
             '<@(cuda_host)',
-            '<!@(node -p "[\'test/cuda\', \'test/simt\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\') && !/(kernels|device_cuda).cpp$/.test(f)).map(f => d + \'/\' + f)).join(\' \')")'],
+            '<!@(node -p "[\'test/cuda\', \'test/simt\'].flatMap(d => require(\'fs\').readdirSync(d).filter(f => f.endsWith(\'.cpp\') && !f.endsWith(\'kernels.cpp\')).map(f => d + \'/\' + f)).join(\' \')")'],
         }],
       ],
     },

@@ -13,7 +13,6 @@ constexpr int kPackedWarps = 4;
 constexpr int kLanesOfLine = 4;
 constexpr int kRowsOfLane = 4;
 constexpr int kLinesOfWarp = kWarp / kLanesOfLine;
-constexpr int64_t kMostScaleBytes = 96 << 10;  // of a tile: 49,152 columns in groups of 32
 
 /// What a lane holds of a line: columns [first, first + kColumns) of four rows.
 template <DType kFormat>
@@ -49,20 +48,6 @@ struct PackedLine {
     return number;
   }
 };
-
-/// Copies the tile's scales, and what stands beside them, to shared memory, by all threads. Answers
-/// a matrix that has them as its only tile.
-DEVICE PackedMatrix with_scales_in(unsigned char* shared, const PackedMatrix& weight,
-                                   const unsigned char* tile) {
-  constexpr int64_t kStride = kPackedWarps * kWarp * sizeof(Vector);
-  for (int64_t at = threadIdx.x * sizeof(Vector); at < weight.integers; at += kStride) {
-    store_vector(shared + at, load_vector(tile + at));
-  }
-  __syncthreads();
-  PackedMatrix scales = weight;
-  scales.tiles = shared;
-  return scales;
-}
 
 /// Adds what one line gives to the sums of its four rows with each row of x.
 template <DType kFormat, int kRows>
@@ -114,7 +99,7 @@ __global__ void linear_packed_kernel(LinearRows op, PackedMatrix weight) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int64_t tile = blockIdx.x, lines = op.in / PackedLine<kFormat>::kColumns;
   const unsigned char* given = weight.tiles + tile * weight.tile_bytes;
-  const PackedMatrix scales = with_scales_in(bytes, weight, given);
+  const PackedMatrix scales = with_scales_in<kPackedWarps * kWarp>(bytes, weight, given);
   float sums[kRows][kRowsOfLane] = {};
   for (int64_t line = warp * kLinesOfWarp + lane / kLanesOfLine; line < lines;
        line += kPackedWarps * kLinesOfWarp) {
@@ -148,8 +133,6 @@ template <DType kFormat>
 void multiply_packed(const Linear& op, Stream stream) {
   const auto tiles = static_cast<unsigned>(packed_tiles(op.weight.rows));
   const PackedMatrix weight = packed_matrix(op.weight);
-  expect("linear", weight.integers <= kMostScaleBytes,
-         "on CUDA a row of packed weights should have at most 6 KB of scales");
   for_row_chunks(op, [&](const LinearRows& rows) {
     const Launch shape{
         {tiles}, {kPackedWarps * kWarp}, static_cast<size_t>(weight.integers), stream};
@@ -164,18 +147,8 @@ void multiply_packed(const Linear& op, Stream stream) {
 void linear_packed(const Linear& op, Stream stream) {
   expect("linear", reinterpret_cast<uintptr_t>(op.x.data) % sizeof(Vector) == 0,
          "on CUDA x should start at a multiple of 16 bytes");
-  switch (op.weight.dtype) {
-    case DType::w8:
-      return multiply_packed<DType::w8>(op, stream);
-    case DType::w6:
-      return multiply_packed<DType::w6>(op, stream);
-    case DType::w5:
-      return multiply_packed<DType::w5>(op, stream);
-    case DType::w4:
-      return multiply_packed<DType::w4>(op, stream);
-    default:
-      return multiply_packed<DType::w2>(op, stream);
-  }
+  with_packed_format(op.weight.dtype,
+                     [&]<DType kFormat>() { multiply_packed<kFormat>(op, stream); });
 }
 
 }  // namespace minicpm::cuda

@@ -48,21 +48,4 @@ DEVICE float add_block(float y, float dot, float scale, float minimum, Scales sc
   return has_minimum(scales) ? fmaf(-minimum, x_scale * static_cast<float>(x_sum), y) : y;
 }
 
-/// Calls `run` with the format as a constant.
-template <typename Run>
-void with_packed_format(DType format, Run run) {
-  switch (format) {
-    case DType::w8:
-      return run.template operator()<DType::w8>();
-    case DType::w6:
-      return run.template operator()<DType::w6>();
-    case DType::w5:
-      return run.template operator()<DType::w5>();
-    case DType::w4:
-      return run.template operator()<DType::w4>();
-    default:
-      return run.template operator()<DType::w2>();
-  }
-}
-
 }  // namespace minicpm::cuda

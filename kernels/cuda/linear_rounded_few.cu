@@ -21,26 +21,25 @@ struct BlockDots {
   float scales[kTileRows], minimums[kTileRows];
 };
 
-/// Dot products of one block's four rows with each row of x from `first` on.
+/// Dot products of one block's four rows with each row of x from `first` on. `scales`: of the tile.
 template <DType kFormat, int kRows>
-DEVICE void dot_block(BlockDots<kRows>& to, const PackedMatrix& weight, const RoundedRows& x,
-                      int64_t first, int rows, int64_t block) {
+DEVICE void dot_block(BlockDots<kRows>& to, const PackedMatrix& scales,
+                      const unsigned char* lines_at, const RoundedRows& x, int64_t first, int rows,
+                      int64_t block) {
   using Block = PackedBlock<kFormat>;
   constexpr int kLines = Block::kLines + Block::kPlanes;
   const int part = static_cast<int>(threadIdx.x) % kThreadsOfBlock;
-  const int64_t tile = blockIdx.x;
-  const unsigned char* integers = weight.tiles + tile * weight.tile_bytes + weight.integers +
-                                  block * packed_block_bytes(kFormat) + part * 16;
+  const unsigned char* integers = lines_at + block * packed_block_bytes(kFormat) + part * 16;
   Vector lines[kLines];
   UNROLL
   for (int i = 0; i < kLines; i++) lines[i] = load_vector(integers + i * kPackedLine);
   constexpr bool kHalves = kHasHalves<kFormat>;
-  const int zero = packed_zero(kFormat, weight.scales);
+  const int zero = packed_zero(kFormat, scales.scales);
   float steps[kRowsOfThread][2];
   UNROLL
   for (int r = 0; r < kRowsOfThread; r++) {
     const int lane = part * kRowsOfThread + r;
-    const BlockScale scale(weight, tile, lane, block * kPackedColumns);
+    const BlockScale scale(scales, 0, lane, block * kPackedColumns);
     to.scales[lane] = scale.scale, to.minimums[lane] = scale.minimum;
     if constexpr (kHalves) steps[r][0] = scale.steps[0], steps[r][1] = scale.steps[1];
   }
@@ -72,21 +71,25 @@ DEVICE void dot_block(BlockDots<kRows>& to, const PackedMatrix& weight, const Ro
   }
 }
 
-// grid: [row tiles], threads: [kRoundedThreads]
+// grid: [row tiles], threads: [kRoundedThreads], dynamic shared memory: a tile's scales
 template <DType kFormat, int kRows>
 __global__ void linear_rounded_few_kernel(LinearOut out, RoundedRows x, int64_t first, int rows,
                                           PackedMatrix weight) {
   static_assert(kRows * kTileRows <= kRoundedThreads);
+  DYNAMIC_SHARED(bytes);
   SHARED(BlockDots<kRows>, of_blocks, kBlocksAtOnce);
   const int thread = static_cast<int>(threadIdx.x);
   const int lane = thread % kTileRows, m = thread / kTileRows;  // that this thread adds up
   const int64_t blocks = x.columns / kPackedColumns;
   const RoundedRow row = x.row(first + (m < rows ? m : 0));
+  const unsigned char* tile = weight.tiles + int64_t{blockIdx.x} * weight.tile_bytes;
+  const PackedMatrix scales = with_scales_in<kRoundedThreads>(bytes, weight, tile);
   float y = 0;
   for (int64_t begin = 0; begin < blocks; begin += kBlocksAtOnce) {
     const int64_t mine = begin + thread / kThreadsOfBlock;
     if (mine < blocks) {
-      dot_block<kFormat>(of_blocks[thread / kThreadsOfBlock], weight, x, first, rows, mine);
+      dot_block<kFormat>(of_blocks[thread / kThreadsOfBlock], scales, tile + weight.integers, x,
+                         first, rows, mine);
     }
     __syncthreads();
     for (int64_t block = begin; m < rows && block < blocks && block < begin + kBlocksAtOnce;
@@ -106,15 +109,15 @@ __global__ void linear_rounded_few_kernel(LinearOut out, RoundedRows x, int64_t 
 
 void linear_rounded_few(const Linear& op, Stream stream) {
   const auto tiles = static_cast<unsigned>(packed_tiles(op.weight.rows));
-  const Launch shape{{tiles}, {kRoundedThreads}, 0, stream};
+  const PackedMatrix weight = packed_matrix(op.weight);
+  const Launch shape{{tiles}, {kRoundedThreads}, static_cast<size_t>(weight.integers), stream};
   with_packed_format(op.weight.dtype, [&]<DType kFormat>() {
     for (int64_t first = 0; first < op.x.rows; first += kMostRows) {
       const int64_t left = op.x.rows - first;
       const int rows = static_cast<int>(left < kMostRows ? left : kMostRows);
       const auto kernel = rows == 1 ? linear_rounded_few_kernel<kFormat, 1>
                                     : linear_rounded_few_kernel<kFormat, kMostRows>;
-      launch(shape, kernel, linear_out(op), rounded_rows(op.x), first, rows,
-             packed_matrix(op.weight));
+      launch(shape, kernel, linear_out(op), rounded_rows(op.x), first, rows, weight);
     }
   });
 }

@@ -14,9 +14,9 @@ constexpr int kManyWarps = 4;
 constexpr int kTokenBlocks = 8;  // blocks of 6 rows of x
 constexpr int kTokens = kTokenBlocks * static_cast<int>(kQuantizedRows);
 constexpr int kTokenTiles = kTokens / 8;
-constexpr int kStageColumns = 128;
-constexpr int kStageBytes = kTokens * kStageColumns;
-constexpr int kBlockStage = kStageBytes / kTokenBlocks;
+constexpr int kTokenStageColumns = 128;
+constexpr int kTokenStage = kTokens * kTokenStageColumns;
+constexpr int kRowBlockStage = kTokenStage / kTokenBlocks;
 
 /// Has columns [column, column + count) of the tokens from `first` on on their way.
 DEVICE void fetch_tokens(unsigned char* stage, const RoundedRows& x, int64_t first, int64_t column,
@@ -28,7 +28,7 @@ DEVICE void fetch_tokens(unsigned char* stage, const RoundedRows& x, int64_t fir
     const int8_t* integers = x.integers + x.step(row, column / 4);
     for (int64_t i = int64_t{threadIdx.x} * 16; i < count * row.rows;
          i += kManyWarps * kWarp * 16) {
-      copy_async(stage + block * kBlockStage + i, integers + i);
+      copy_async(stage + block * kRowBlockStage + i, integers + i);
     }
   }
 }
@@ -76,7 +76,7 @@ struct TokenTiles {
       const int32_t of_tokens[] = {x.sums[entries[0]], x.sums[entries[1]]};
       const RoundedRow row = this->row(t * 8 + lane / 4);
       const auto* four = reinterpret_cast<const uint32_t*>(
-          stage + (row.first - first) / kQuantizedRows * kBlockStage);
+          stage + (row.first - first) / kQuantizedRows * kRowBlockStage);
       const int64_t at = (in_stage * Block::kSteps + step) * row.rows + row.number;
       const uint32_t b[] = {four[at], four[at + row.rows]};
       float dots[4];
@@ -120,23 +120,23 @@ struct TokenTiles {
 // grid: [row tiles / kManyWarps, tokens / kTokens], threads: [kManyWarps * 32]
 template <DType kFormat>
 __global__ void linear_rounded_many_kernel(LinearOut out, RoundedRows x, PackedMatrix weight) {
-  SHARED(Vector, stages, 2 * kStageBytes / static_cast<int>(sizeof(Vector)));
+  SHARED(Vector, stages, 2 * kTokenStage / static_cast<int>(sizeof(Vector)));
   auto* const memory = reinterpret_cast<unsigned char*>(stages);
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int64_t tile = int64_t{blockIdx.x} * kManyWarps + threadIdx.x / kWarp;
   const int64_t tiles = packed_tiles(out.columns), first = int64_t{blockIdx.y} * kTokens;
   const int64_t columns = x.columns;
   const auto staged = [&](int64_t column) {
-    return columns - column < kStageColumns ? columns - column : kStageColumns;
+    return columns - column < kTokenStageColumns ? columns - column : kTokenStageColumns;
   };
   TokenTiles<kFormat> tokens{x, first, lane};
   fetch_tokens(memory, x, first, 0, staged(0));
   commit_copies();
   int side = 0;
-  for (int64_t column = 0; column < columns; column += kStageColumns, side ^= 1) {
-    const int64_t next = column + kStageColumns;
+  for (int64_t column = 0; column < columns; column += kTokenStageColumns, side ^= 1) {
+    const int64_t next = column + kTokenStageColumns;
     if (next < columns)
-      fetch_tokens(memory + (side ^ 1) * kStageBytes, x, first, next, staged(next));
+      fetch_tokens(memory + (side ^ 1) * kTokenStage, x, first, next, staged(next));
     commit_copies();
     wait_copies<1>();
     __syncthreads();
@@ -144,7 +144,7 @@ __global__ void linear_rounded_many_kernel(LinearOut out, RoundedRows x, PackedM
     for (int i = 0; i < blocks; i++) {
       // A warp without a tile goes along with the last.
       tokens.add(weight, tile < tiles ? tile : tiles - 1, column / kPackedColumns + i,
-                 memory + side * kStageBytes, i);
+                 memory + side * kTokenStage, i);
     }
     __syncthreads();
   }

@@ -31,6 +31,8 @@ struct PackedBlock {
   }
 };
 
+constexpr int64_t kMostScaleBytes = 64 << 10;  // of a tile: 32,768 columns in groups of 32
+
 struct PackedMatrix {
   const unsigned char* tiles;
   int64_t columns;
@@ -80,7 +82,26 @@ struct PackedMatrix {
   }
 };
 
+/// Copies the tile's scales, and what stands beside them, to shared memory, by all threads of a
+/// block of `kThreads`. Answers a matrix that has them as its only tile.
+template <int kThreads>
+DEVICE PackedMatrix with_scales_in(unsigned char* shared, const PackedMatrix& weight,
+                                   const unsigned char* tile) {
+  for (int64_t at = threadIdx.x * sizeof(Vector); at < weight.integers;
+       at += kThreads * sizeof(Vector)) {
+    store_vector(shared + at, load_vector(tile + at));
+  }
+  __syncthreads();
+  PackedMatrix scales = weight;
+  scales.tiles = shared;
+  return scales;
+}
+
+/// Throws Error{kShape} where the scales of a tile do not fit into shared memory.
 inline PackedMatrix packed_matrix(const Tensor& matrix) {
+  const int64_t scale_bytes = packed_scale_bytes(matrix.columns, matrix.group, matrix.scales);
+  expect("linear", scale_bytes <= kMostScaleBytes,
+         "on CUDA a row of packed weights should have at most 4 KB of scales");
   const PackedScales parts =
       packed_scales(matrix.data, matrix.columns, matrix.group, matrix.scales);
   const auto offset = [&](const void* part) {
@@ -89,12 +110,29 @@ inline PackedMatrix packed_matrix(const Tensor& matrix) {
   return {matrix.as<const unsigned char>(),
           matrix.columns,
           packed_tile_bytes(matrix),
-          packed_scale_bytes(matrix.columns, matrix.group, matrix.scales),
+          scale_bytes,
           offset(parts.minimum),
           offset(parts.step),
           offset(parts.minimum_step),
           matrix.group,
           matrix.scales};
+}
+
+/// Calls `run` with the format as a constant.
+template <typename Run>
+void with_packed_format(DType format, Run run) {
+  switch (format) {
+    case DType::w8:
+      return run.template operator()<DType::w8>();
+    case DType::w6:
+      return run.template operator()<DType::w6>();
+    case DType::w5:
+      return run.template operator()<DType::w5>();
+    case DType::w4:
+      return run.template operator()<DType::w4>();
+    default:
+      return run.template operator()<DType::w2>();
+  }
 }
 
 }  // namespace minicpm::cuda
