@@ -36,6 +36,7 @@ class CudaBackend final : public Backend {
   void run(const Linears& op) override {
     for (int i = 0; i < op.count; ++i) run(op.parts[i]);
   }
+  void run(const QuantizeRows& op) override { checked(op, quantize_rows); }
   void run(const ReorderColumns& op) override { checked(op, reorder); }
   void run(const Rope& op) override { checked(op, rope); }
   void run(const KvAppend& op) override { of_step(op, kv_append); }
@@ -82,7 +83,6 @@ class CudaBackend final : public Backend {
     memory_.download(op.top.data(), there.top.data(), op.top.size_bytes());
   }
 
-  void run(const QuantizeRows&) override { refuse("quantize_rows"); }
   void run(const Pack&) override { refuse("pack"); }
   void run(const Repack&) override { refuse("repack"); }
   void run(const RepackArrays&) override { refuse("repack_arrays"); }

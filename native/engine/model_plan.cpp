@@ -9,17 +9,13 @@
 namespace minicpm {
 namespace {
 
-/// Throws Error{kState} for what needs the host's memory, or kernels that the device lacks.
+/// Throws Error{kState} for what needs the host's memory.
 void check_device(const ModelPlan& plan) {
   if (plugin_device(plan.device) < 0) return;
   if (!plan.spill.path.empty()) {
     throw Error(ErrorCode::kState, "Keys and values on " + plan.device +
                                        " cannot be spilled. Load the model without kvSpill, or on "
                                        "the CPU.");
-  }
-  if (plan.activations != DType::f32) {
-    throw Error(ErrorCode::kState, "Activations in int8 have no kernels on " + plan.device +
-                                       ". Load the model with activations \"f32\", or on the CPU.");
   }
 }
 

@@ -128,7 +128,7 @@ async function loadOn(
 
   const { freeBytes, notice, ...where } = place;
   const cacheBytes = options.cacheBytes ?? Math.floor(freeBytes / 8);
-  const packing = packingOf(options, opened, place.device);
+  const packing = packingOf(options, opened);
   const run = {
     ...opened.plan,
     ...where,
@@ -211,10 +211,9 @@ function placeOf(options: LoadOptions) {
   return { ...chooseDevice(device, cpuOnly(options)), threads, kvType, isa };
 }
 
-/** What is asked for that has no kernels on CUDA, or wants the host's memory. */
-function cpuOnly({ kvSpill, activations }: LoadOptions): CpuOnly {
-  if (kvSpill !== undefined) return "kvSpill";
-  return activations === "int8" ? 'activations "int8"' : undefined;
+/** What is asked for that wants the host's memory. */
+function cpuOnly({ kvSpill }: LoadOptions): CpuOnly {
+  return kvSpill === undefined ? undefined : "kvSpill";
 }
 
 /**

@@ -3,7 +3,7 @@ import { OptionError, UnsupportedError } from "../errors.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
 import { packFormats, packGroups } from "../model/packed-model.ts";
 import { isRepacked } from "../model/weight-size.ts";
-import type { ModelPlan, NativeDevice, PackFormat, Packing } from "../native/binding.ts";
+import type { ModelPlan, PackFormat, Packing } from "../native/binding.ts";
 import { oneOf } from "./option-checks.ts";
 
 export interface PackOptions {
@@ -17,7 +17,7 @@ export interface PackOptions {
   readonly packGroup?: 32 | 64 | 128 | undefined;
   /**
    * What the linear layers' inputs are rounded to. Default "int8" with packed or quantized weights, else "f32", the only
-   * one then and on CUDA.
+   * one then.
    */
   readonly activations?: "f32" | "int8" | undefined;
 }
@@ -39,15 +39,13 @@ export function checkPackOptions({ pack, packGroup, activations }: PackOptions):
 export function packingOf(
   options: PackOptions,
   { packed, plan }: Pick<OpenedCheckpoint, "packed" | "plan">,
-  device: NativeDevice = "cpu",
 ): Required<Pick<ModelPlan, "activations">> & Pick<ModelPlan, "pack"> {
   const { pack, packGroup, activations } = options;
   if (packed) refuseAgain(packed, { pack, packGroup });
   checkPackOptions(options);
   const packing = packed ?? (pack && { format: pack, group: packGroup ?? 128 });
   const quantized = Object.values(plan.weights).some(isRepacked);
-  const onCuda = device.startsWith("cuda");
-  const inputs = activations ?? ((packing || quantized) && !onCuda ? "int8" : "f32");
+  const inputs = activations ?? (packing || quantized ? "int8" : "f32");
   if (packing) return { pack: packing, activations: inputs };
   if (inputs === "f32" || quantized) return { activations: inputs };
   throw new UnsupportedError('activations "int8"', 'It needs packed weights: load with { pack: "w4" } too.');
