@@ -5,13 +5,13 @@ import { worstOf } from "../../native/cuda/ptxas-report.mjs";
 
 const folder = join(import.meta.dirname, "../../build/ptx/kernels/cuda");
 let failed = 0;
-const ending = ".o.report";
+const ending = ".cu.o.report";
 const reports = readdirSync(folder).filter((name) => name.endsWith(ending));
 for (const name of reports) {
   const { kernelCount, registers, shared, complaints } = worstOf(readFileSync(join(folder, name), "utf8"));
   const numbers = `${kernelCount} kernels, <= ${registers} registers, <= ${shared} bytes of static shared memory`;
   console.log(
-    `${complaints.length ? "FAILED" : "ok    "}  ${name.slice(0, -ending.length).padEnd(18)}  ${numbers}`,
+    `${complaints.length ? "FAILED" : "ok    "}  ${name.slice(0, -ending.length).padEnd(20)}  ${numbers}`,
   );
   for (const complaint of complaints) console.log(`        ${complaint}`);
   failed += complaints.length;

@@ -91,10 +91,16 @@ void add_arithmetic(Forms& forms) {
   forms.integers("neg", kSigned, []<typename T>(T a) -> T {
     return static_cast<T>(Wrapping<T>{} - static_cast<Wrapping<T>>(a));
   });
-  /// The sum of four products of bytes, and c.
+  // The sum of four products of bytes, and c.
   forms.one("dp4a.s32.s32", [](uint32_t a, uint32_t b, uint32_t c) -> uint32_t {
     for (int i = 0; i < 32; i += 8) {
       c += static_cast<uint32_t>(static_cast<int8_t>(a >> i) * static_cast<int8_t>(b >> i));
+    }
+    return c;
+  });
+  forms.one("dp4a.u32.s32", [](uint32_t a, uint32_t b, uint32_t c) -> uint32_t {
+    for (int i = 0; i < 32; i += 8) {
+      c += static_cast<uint32_t>(static_cast<uint8_t>(a >> i) * static_cast<int8_t>(b >> i));
     }
     return c;
   });

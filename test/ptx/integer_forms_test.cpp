@@ -133,7 +133,8 @@ TEST("PTX multiplies into upper halves and twice the width, and adds to it") {
   }
   CHECK(result_of("mul.hi.u64 %rd0, %rd1, %rd2", {1ull << 63, 6}) == 3);
   CHECK(result_of("mul.hi.s64 %rd0, %rd1, %rd2", {1ull << 63, 6}) == static_cast<uint64_t>(-3));
-  // 1 * 5 - 2 * 6 + 3 * 7 + 4 * -8 + 100
+  // 1 * 5 - 2 * 6 + 3 * 7 + 4 * -8 + 100, and with 254 for -2
+  CHECK(result_of("dp4a.u32.s32 %r0, %r1, %r2, %r3", {0x0403fe01, 0xf8070605, 100}) == 1618);
   CHECK(result_of("dp4a.s32.s32 %r0, %r1, %r2, %r3", {0x0403fe01, 0xf8070605, 100}) == 82);
 }
 

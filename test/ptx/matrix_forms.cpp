@@ -42,14 +42,14 @@ Outcome load_matrices(Warp& warp, const Instruction& instruction, uint32_t activ
 
 /// d = a b + c: a 16 x k in rows, b k x 8 in columns, d 16 x 8, of numbers that stand `kPacked` in
 /// a register, so that k is 8 kPacked. Sums are exact in double, then rounded once.
-template <typename Number, typename Sum, unsigned kPacked, typename Widen>
+template <typename Number, typename Sum, unsigned kPacked, typename WidenA, typename WidenB>
 Outcome multiply(Warp& warp, const Instruction& instruction, uint32_t active) {
   if (!warp.together(active, kAllLanes)) return Outcome::waits;
   if (active != kAllLanes) warp.fault("lanes have ended that it needs");
   constexpr unsigned kDepth = 8 * kPacked, kBits = 32 / kPacked;
   const auto& operands = instruction.operands;  // d, a, b, c
   const auto element = [&](const Operand& matrix, unsigned index, unsigned lane, unsigned part) {
-    return Widen{}(static_cast<Number>(warp.row(matrix.list[index].row)[lane] >> kBits * part));
+    return static_cast<Number>(warp.row(matrix.list[index].row)[lane] >> kBits * part);
   };
   double a[16][kDepth], b[kDepth][8];
   for (unsigned lane = 0; lane < kLanes; lane++) {
@@ -57,10 +57,10 @@ Outcome multiply(Warp& warp, const Instruction& instruction, uint32_t active) {
     for (unsigned part = 0; part < kPacked; part++) {
       const unsigned k = lane % 4 * kPacked + part;
       for (unsigned i = 0; i < 4; i++) {
-        a[row + i % 2 * 8][k + i / 2 * 4 * kPacked] = element(operands[1], i, lane, part);
+        a[row + i % 2 * 8][k + i / 2 * 4 * kPacked] = WidenA{}(element(operands[1], i, lane, part));
       }
       for (unsigned i = 0; i < 2; i++) {
-        b[k + i * 4 * kPacked][row] = element(operands[2], i, lane, part);
+        b[k + i * 4 * kPacked][row] = WidenB{}(element(operands[2], i, lane, part));
       }
     }
   }
@@ -102,13 +102,14 @@ void add_matrix_forms(Forms& forms) {
   add_loads<4>(forms);
   const auto f16 = [](uint16_t x) { return static_cast<double>(f16_to_f32(x)); };
   const auto bf16 = [](uint16_t x) { return static_cast<double>(bf16_to_f32(x)); };
+  const auto u8 = [](uint8_t x) { return static_cast<double>(x); };
   const auto s8 = [](uint8_t x) { return static_cast<double>(static_cast<int8_t>(x)); };
   forms.add({"mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", "4424",
-             multiply<uint16_t, float, 2, decltype(f16)>});
+             multiply<uint16_t, float, 2, decltype(f16), decltype(f16)>});
   forms.add({"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", "4424",
-             multiply<uint16_t, float, 2, decltype(bf16)>});
-  forms.add({"mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32", "4424",
-             multiply<uint8_t, int32_t, 4, decltype(s8)>});
+             multiply<uint16_t, float, 2, decltype(bf16), decltype(bf16)>});
+  forms.add({"mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32", "4424",
+             multiply<uint8_t, int32_t, 4, decltype(u8), decltype(s8)>});
 }
 
 }  // namespace minicpm::ptx

@@ -113,17 +113,39 @@ TEST("PTX of nvcc multiplies matrices, every fragment where it belongs") {
   const bool counted = std::exchange(ptx::counting, true);
   run(correct::product_f16, f32_to_f16);
   run(correct::product_bf16, f32_to_bf16);
-  const std::vector<int> a = numbers(16 * 32), b = numbers(8 * 32);
-  const DeviceBytes device_a = on_device_list(std::vector<int8_t>(a.begin(), a.end()));
+  std::vector<int> a = numbers(16 * 32);
+  for (int& number : a) number += number < 0 ? 256 : 0;  // unsigned
+  const std::vector<int> b = numbers(8 * 32);
+  const DeviceBytes device_a = on_device_list(std::vector<uint8_t>(a.begin(), a.end()));
   const DeviceBytes device_b = on_device_list(std::vector<int8_t>(b.begin(), b.end()));
   const DeviceBytes d(128 * sizeof(int32_t));
-  CHECK(launch(1, 32, 0, correct::product_s8, d.as<int32_t>(), device_a.as<int8_t>(),
+  CHECK(launch(1, 32, 0, correct::product_u8_s8, d.as<int32_t>(), device_a.as<uint8_t>(),
                device_b.as<int8_t>()) == cudaSuccess);
   expect(read<int32_t>(d), a, b);
   ptx::counting = counted;
   for (const char* numbers :
-       {"16.row.col.f32.f16.f16.f32", "16.row.col.f32.bf16.bf16.f32", "32.row.col.s32.s8.s8.s32"}) {
+       {"16.row.col.f32.f16.f16.f32", "16.row.col.f32.bf16.bf16.f32", "32.row.col.s32.u8.s8.s32"}) {
     CHECK(ptx::counters.by_opcode[std::string("mma.sync.aligned.m16n8k") + numbers] >= 1);
+  }
+}
+
+TEST("PTX of nvcc multiplies unsigned bytes with signed ones in one instruction") {
+  std::vector<uint32_t> a(32), b(32);
+  Random random(2);
+  for (size_t i = 0; i < 32; i++) {
+    a[i] = static_cast<uint32_t>(random.next()), b[i] = static_cast<uint32_t>(random.next());
+  }
+  const DeviceBytes device_a = on_device_list(a), device_b = on_device_list(b);
+  const DeviceBytes d(32 * sizeof(int32_t));
+  CHECK(launch(1, 32, 0, correct::dots_u8_s8, d.as<int32_t>(), device_a.as<uint32_t>(),
+               device_b.as<uint32_t>()) == cudaSuccess);
+  const std::vector<int32_t> dots = read<int32_t>(d);
+  for (size_t i = 0; i < 32; i++) {
+    int32_t sum = 5;
+    for (int bits = 0; bits < 32; bits += 8) {
+      sum += static_cast<uint8_t>(a[i] >> bits) * static_cast<int8_t>(b[i] >> bits);
+    }
+    CHECK(dots[i] == sum);
   }
 }
 

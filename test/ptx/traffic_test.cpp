@@ -32,46 +32,47 @@ void check_traffic(const char* what, const void* address, size_t bytes) {
       static_cast<double>(traffic.loaded_sectors) / (static_cast<double>(bytes) / 32);
   const double vectors =
       static_cast<double>(traffic.vector_bytes) / static_cast<double>(traffic.loaded_bytes);
-  std::printf("  %-24s %.2f of its sectors, %.1f %% by 16 bytes\n", what, sectors, 100 * vectors);
+  std::printf("  %-28s %.2f of its sectors, %.1f %% by 16 bytes\n", what, sectors, 100 * vectors);
   CHECK(sectors <= kMostSectors);
   CHECK(sectors >= 1);
   CHECK(vectors >= kLeastVectors);
 }
 
-void check_linear(Random& random, const char* what, const Tensor& weight) {
-  Array x(1, weight.columns), y(1, weight.rows);
-  x.fill(random, -1, 1);
-  const DeviceTensor w(weight), in(x.tensor()), out(y.tensor());
+/// `x`: one row, in f32 or rounded.
+void check_linear(const std::string& what, const Tensor& weight, const Tensor& x) {
+  Array y(1, weight.rows);
+  const DeviceTensor w(weight), in(x), out(y.tensor());
   const Counting counting;
   cuda::linear({out.tensor(), in.tensor(), w.tensor(), {}, 1}, nullptr);
   out.read(y.tensor());
-  check_traffic(what, w.tensor().data, weight.bytes());
+  check_traffic(what.c_str(), w.tensor().data, weight.bytes());
 }
 
 }  // namespace
 
 TEST("on PTX linear reads the weights of every format once, 16 bytes at a time") {
+  constexpr int kColumns = 1536;
   Random random(1);
+  Array x(1, kColumns);
+  x.fill(random, -1, 1);
+  QuantizedArray rounded(x);
   for (DType dtype : {DType::f32, DType::f16, DType::bf16}) {
-    Array weight(24, 1536, dtype);
-    check_linear(random, name_of(dtype), weight.fill(random, -1, 1).tensor());
+    Array weight(24, kColumns, dtype);
+    check_linear(name_of(dtype), weight.fill(random, -1, 1).tensor(), x.tensor());
   }
+  const auto check_packed = [&](DType format, Scales scales, int group) {
+    PackedArray weight(format, group, 64, kColumns, scales);
+    weight.fill(random, 0.01f);
+    const std::string kind = std::to_string(static_cast<int>(scales));
+    const std::string what =
+        name_of(format) + (", scales " + kind) + ", group " + std::to_string(group);
+    check_linear(what, weight.tensor(), x.tensor());
+    check_linear(what + ", a8", weight.tensor(), rounded.tensor());
+  };
   for (DType format : kPackedFormats) {
-    for (int group : {32, 128}) {
-      PackedArray weight(format, group, 64, 1536);
-      check_linear(random,
-                   (name_of(format) + std::string(", group ") + std::to_string(group)).c_str(),
-                   weight.fill(random, 0.01f).tensor());
-    }
+    for (int group : {32, 128}) check_packed(format, Scales::symmetric, group);
   }
-  for (const auto& [format, scales, group] : kStoredKinds) {
-    PackedArray weight(format, group, 64, 1536, scales);
-    check_linear(random,
-                 (std::string(name_of(format)) + ", scales " +
-                  std::to_string(static_cast<int>(scales)) + ", group " + std::to_string(group))
-                     .c_str(),
-                 weight.fill(random, 0.01f).tensor());
-  }
+  for (const auto& [format, scales, group] : kStoredKinds) check_packed(format, scales, group);
 }
 
 TEST("on PTX attention reads each key and value of a decode step once, 16 bytes at a time") {
