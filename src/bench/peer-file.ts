@@ -3,12 +3,12 @@ import { existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { AbortError } from "../errors.ts";
+import { writeCheckpointGguf } from "../gguf/checkpoint-gguf.ts";
+import { type EncodedType, encodedBytes } from "../gguf/quant-blocks.ts";
 import type { OpenedCheckpoint } from "../model/opened-model.ts";
 import { weightBytes, weightElements } from "../model/weight-size.ts";
 import type { PackFormat } from "../native/binding.ts";
 import { titleOf } from "./bench-model.ts";
-import { writeCheckpointGguf } from "./checkpoint-gguf.ts";
-import { type EncodedType, encodedBytes } from "./quant-blocks.ts";
 import type { SeededProgress } from "./seeded-checkpoint.ts";
 
 /** What matrices and head become. */

@@ -1,8 +1,8 @@
 /** A folder's tokenizer and chat template as GGUF metadata, under the names of llama.cpp's converter. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { array, boolean, float32, string, strings, type TypedValue, uint32 } from "../bench/gguf-writer.ts";
 import { CheckpointError, UnsupportedError } from "../errors.ts";
+import { array, boolean, float32, string, strings, type TypedValue, uint32 } from "../gguf/gguf-writer.ts";
 import { byteLevelRules } from "../model/gguf-tokenizer.ts";
 import type { OpenedModel } from "../model/opened-model.ts";
 import { byteLevel, isolate } from "../model/pre-tokenizer.ts";

@@ -2,9 +2,9 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { writeCheckpointGguf } from "../bench/checkpoint-gguf.ts";
-import type { EncodedType } from "../bench/quant-blocks.ts";
 import { AbortError, OptionError, UnsupportedError } from "../errors.ts";
+import { writeCheckpointGguf } from "../gguf/checkpoint-gguf.ts";
+import type { EncodedType } from "../gguf/quant-blocks.ts";
 import { openModel } from "../model/load.ts";
 import { storing } from "../quantize/storing.ts";
 import { vocabularyMetadata } from "./gguf-vocabulary.ts";

@@ -1,5 +1,5 @@
 /** A model whose weights are packed or quantized, or in a GGUF, as an ordinary Hugging Face folder. */
-import { closeSync, existsSync, fsyncSync, openSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { AbortError, OptionError, UnsupportedError } from "../errors.ts";
 import { isArrayType } from "../model/array-types.ts";
@@ -10,8 +10,8 @@ import type { OpenedCheckpoint } from "../model/opened-model.ts";
 import { weightElements } from "../model/weight-size.ts";
 import { addon, type WeightPlan } from "../native/binding.ts";
 import { modelTexts } from "./model-texts.ts";
-import { readVector, type WriteProgress } from "./packed-file.ts";
-import { safetensorsHeader, writeAll } from "./safetensors-file.ts";
+import { readVector } from "./packed-file.ts";
+import { safetensorsHeader, type WriteProgress, writeSafetensors } from "./safetensors-file.ts";
 import { refuseFull, storing } from "./storing.ts";
 import { unfinishedFolder } from "./unfinished-folder.ts";
 
@@ -85,7 +85,7 @@ function refuseArrays({ path, plan }: OpenedCheckpoint): void {
   );
 }
 
-async function* writePlainFile(
+function writePlainFile(
   path: string,
   checkpoint: OpenedCheckpoint,
   type: PlainType,
@@ -98,23 +98,11 @@ async function* writePlainFile(
     return { name: names.get(ours) ?? ours, dtype: type, shape: weight.shape, weight, bytes };
   });
   const header = safetensorsHeader(tensors, { format: "pt" });
-  const total = tensors.reduce((sum, { bytes }) => sum + bytes, header.length);
-  refuseFull(path, total);
-  const file = openSync(path, "wx");
-  try {
-    writeAll(file, header, 0);
-    let done = header.length;
-    for (const { weight } of tensors) {
-      for await (const bytes of plainParts(checkpoint, weight, type)) {
-        writeAll(file, bytes, done);
-        done += bytes.length;
-        yield { done, total };
-      }
-    }
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  refuseFull(
+    path,
+    tensors.reduce((sum, { bytes }) => sum + bytes, header.length),
+  );
+  return writeSafetensors(path, header, tensors, ({ weight }) => plainParts(checkpoint, weight, type));
 }
 
 /** The numbers of a weight, in our order of rows. */

@@ -1,5 +1,4 @@
 /** The safetensors file of a packed folder: matrices as native code packs them, then vectors as float32. */
-import { closeSync, fsyncSync, openSync } from "node:fs";
 import { withFile } from "../model/byte-source.ts";
 import { huggingFaceNames } from "../model/checkpoint.ts";
 import { fromF16 } from "../model/half.ts";
@@ -13,7 +12,7 @@ import {
   weightElements,
 } from "../model/weight-size.ts";
 import { addon, type Packing, type WeightPlan } from "../native/binding.ts";
-import { safetensorsHeader, writeAll } from "./safetensors-file.ts";
+import { safetensorsHeader, type WriteProgress, writeSafetensors } from "./safetensors-file.ts";
 
 /** Bytes packed at once, about. */
 const partBytes = 32 * 2 ** 20;
@@ -41,12 +40,6 @@ export interface PackedFilePlan {
   readonly tensors: readonly PackedTensor[];
   /** Of the whole file. */
   readonly bytes: number;
-}
-
-export interface WriteProgress {
-  /** Bytes written, of all. */
-  readonly done: number;
-  readonly total: number;
 }
 
 export interface PackedFileOptions {
@@ -80,27 +73,13 @@ export function planPackedFile(checkpoint: OpenedCheckpoint, packed: PackedModel
 }
 
 /** Writes it part by part, tens of MiB of memory in all; may be left early. Throws as `packWeight` and the file system. */
-export async function* writePackedFile(
+export function writePackedFile(
   path: string,
   checkpoint: OpenedCheckpoint,
   { packed, threads }: PackedFileOptions,
 ): AsyncGenerator<WriteProgress> {
-  const { header, tensors, bytes: total } = planPackedFile(checkpoint, packed);
-  const file = openSync(path, "wx");
-  try {
-    writeAll(file, header, 0);
-    for (const tensor of tensors) {
-      let done = tensor.offset;
-      for await (const bytes of roundedParts(checkpoint, tensor, threads)) {
-        writeAll(file, bytes, done);
-        done += bytes.length;
-        yield { done, total };
-      }
-    }
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  const { header, tensors } = planPackedFile(checkpoint, packed);
+  return writeSafetensors(path, header, tensors, (tensor) => roundedParts(checkpoint, tensor, threads));
 }
 
 /** The bytes of a tensor of the file, one after the other: a matrix rounded to nearest, a vector as it is. */

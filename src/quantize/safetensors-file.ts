@@ -1,5 +1,5 @@
 /** Writes safetensors: a header, then the tensors' bytes in its order. */
-import { writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { packedLine } from "../model/weight-size.ts";
 
 /** A tensor's line in the header. */
@@ -28,6 +28,41 @@ export function safetensorsHeader(
   result.writeBigUInt64LE(BigInt(text));
   result.write(json, 8);
   return result;
+}
+
+/** Bytes written, of all. */
+export interface WriteProgress {
+  readonly done: number;
+  readonly total: number;
+}
+
+/**
+ * Writes a new file part by part; may be left early. Throws as the file system and `partsOf`.
+ *
+ * @param partsOf the bytes of a tensor, one after the other
+ */
+export async function* writeSafetensors<Tensor extends { readonly bytes: number }>(
+  path: string,
+  header: Buffer,
+  tensors: readonly Tensor[],
+  partsOf: (tensor: Tensor) => AsyncIterable<Uint8Array>,
+): AsyncGenerator<WriteProgress> {
+  const total = tensors.reduce((sum, { bytes }) => sum + bytes, header.length);
+  const file = openSync(path, "wx");
+  try {
+    writeAll(file, header, 0);
+    let done = header.length;
+    for (const tensor of tensors) {
+      for await (const bytes of partsOf(tensor)) {
+        writeAll(file, bytes, done);
+        done += bytes.length;
+        yield { done, total };
+      }
+    }
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Writes `bytes` from `offset` of the file on. */

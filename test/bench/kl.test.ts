@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { divergence, klDivergence, logProbabilities } from "../../bench/kl-divergence.ts";
 import { llamaCppPath } from "../../bench/peers/llama-cpp.ts";
-import { checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
-import { float32, string, uint32 } from "../../src/bench/gguf-writer.ts";
 import { writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
+import { checkpointAsGguf } from "../../src/gguf/checkpoint-gguf.ts";
+import { float32, string, uint32 } from "../../src/gguf/gguf-writer.ts";
 import { openCheckpoint } from "../../src/model/load.ts";
 import { root, testNeeding } from "../needs.ts";
 

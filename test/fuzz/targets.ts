@@ -1,12 +1,12 @@
 /** The parsers of files that anyone may have made, and of what a model says. */
 import { readFileSync } from "node:fs";
-import { checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
-import { array, boolean, float32, ggufBytes, string, strings, uint32 } from "../../src/bench/gguf-writer.ts";
 import type { CallFormat } from "../../src/chat/call-format.ts";
 import { jsonCalls } from "../../src/chat/json-calls.ts";
 import { pythonCalls } from "../../src/chat/python-calls.ts";
 import { Reply } from "../../src/chat/reply.ts";
 import { xmlCalls } from "../../src/chat/xml-calls.ts";
+import { checkpointAsGguf } from "../../src/gguf/checkpoint-gguf.ts";
+import { array, boolean, float32, ggufBytes, string, strings, uint32 } from "../../src/gguf/gguf-writer.ts";
 import { inMemory } from "../../src/model/byte-source.ts";
 import { readGguf } from "../../src/model/gguf.ts";
 import { parseGgufConfig } from "../../src/model/gguf-config.ts";

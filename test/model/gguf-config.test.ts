@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { CheckpointError } from "../../src/errors.ts";
 import {
   array,
   float32,
@@ -8,8 +9,7 @@ import {
   strings,
   type TypedValue,
   uint32,
-} from "../../src/bench/gguf-writer.ts";
-import { CheckpointError } from "../../src/errors.ts";
+} from "../../src/gguf/gguf-writer.ts";
 import { inMemory } from "../../src/model/byte-source.ts";
 import { readGguf } from "../../src/model/gguf.ts";
 import { parseGgufConfig } from "../../src/model/gguf-config.ts";

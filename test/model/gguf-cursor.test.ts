@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { CheckpointError } from "../../src/errors.ts";
 import {
   array,
   boolean,
@@ -8,8 +9,7 @@ import {
   type TypedValue,
   uint32,
   uint64,
-} from "../../src/bench/gguf-writer.ts";
-import { CheckpointError } from "../../src/errors.ts";
+} from "../../src/gguf/gguf-writer.ts";
 import { type ByteSource, inMemory } from "../../src/model/byte-source.ts";
 import { GgufCursor } from "../../src/model/gguf-cursor.ts";
 

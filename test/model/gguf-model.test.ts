@@ -11,7 +11,7 @@ import {
   strings,
   type TypedValue,
   uint32,
-} from "../../src/bench/gguf-writer.ts";
+} from "../../src/gguf/gguf-writer.ts";
 import { openCheckpoint, openModel } from "../../src/model/load.ts";
 import { sharedPath, testNeeding } from "../needs.ts";
 import { scratchFolder } from "../scratch-folder.ts";

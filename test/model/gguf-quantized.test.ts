@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
+import { packingOf } from "../../src/chat/packing.ts";
 import {
   float32,
   type GgufTensor,
@@ -8,8 +9,7 @@ import {
   string,
   tensorTypeNumbers,
   uint32,
-} from "../../src/bench/gguf-writer.ts";
-import { packingOf } from "../../src/chat/packing.ts";
+} from "../../src/gguf/gguf-writer.ts";
 import { openCheckpoint } from "../../src/model/load.ts";
 import { isQuantType, quantFormats, quantTypes, repackedBytes } from "../../src/model/quant-types.ts";
 import { weightElements } from "../../src/model/weight-size.ts";

@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { type CheckpointGgufOptions, checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
 import { seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
+import { type CheckpointGgufOptions, checkpointAsGguf } from "../../src/gguf/checkpoint-gguf.ts";
 import { openCheckpoint, openModel } from "../../src/model/load.ts";
 import { root, testNeeding } from "../needs.ts";
 import { bitsOf, decode, prefillIn, withModel, withSequence } from "../real/native-model.ts";

@@ -12,8 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
 import type { ModelNotFoundError } from "../../src/errors.ts";
+import { checkpointAsGguf } from "../../src/gguf/checkpoint-gguf.ts";
 import { findModel } from "../../src/model/find-model.ts";
 import { openCheckpoint, openModel } from "../../src/model/load.ts";
 import { root } from "../needs.ts";

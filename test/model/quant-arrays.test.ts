@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
 import { packingOf } from "../../src/chat/packing.ts";
+import { checkpointAsGguf } from "../../src/gguf/checkpoint-gguf.ts";
 import { openCheckpoint } from "../../src/model/load.ts";
 import { addon, type ModelPlan } from "../../src/native/binding.ts";
 import { publicError } from "../../src/native/error-table.ts";

@@ -1,7 +1,9 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
+import { writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
+import { loadModel } from "../../src/chat/load-model.ts";
+import { checkpointAsGguf } from "../../src/gguf/checkpoint-gguf.ts";
 import {
   array,
   boolean,
@@ -11,9 +13,7 @@ import {
   strings,
   type TypedValue,
   uint32,
-} from "../../src/bench/gguf-writer.ts";
-import { writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
-import { loadModel } from "../../src/chat/load-model.ts";
+} from "../../src/gguf/gguf-writer.ts";
 import { openCheckpoint, openModel } from "../../src/model/load.ts";
 import type { Packing } from "../../src/native/binding.ts";
 import { quantize } from "../../src/quantize/quantize.ts";

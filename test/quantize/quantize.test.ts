@@ -1,9 +1,9 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { checkpointAsGguf } from "../../src/bench/checkpoint-gguf.ts";
 import { writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 import { loadModel } from "../../src/chat/load-model.ts";
+import { checkpointAsGguf } from "../../src/gguf/checkpoint-gguf.ts";
 import { openCheckpoint } from "../../src/model/load.ts";
 import { packedLayout } from "../../src/model/packed-model.ts";
 import { addon } from "../../src/native/binding.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { blockElements, type EncodedType, encoded, encodedBytes } from "../../src/bench/quant-blocks.ts";
-import { widened } from "../../src/bench/widened.ts";
+import { blockElements, type EncodedType, encoded, encodedBytes } from "../../src/gguf/quant-blocks.ts";
+import { widened } from "../../src/gguf/widened.ts";
 
 /** Numbers from -1 to 1, of both signs, in no order. */
 const numbers = (count: number) =>

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { tensorBytes, widened } from "../../src/bench/widened.ts";
+import { tensorBytes, widened } from "../../src/gguf/widened.ts";
 
 const floats = (values: Float32Array) => [...values];
 

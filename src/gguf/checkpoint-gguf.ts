@@ -12,7 +12,6 @@ import type { WeightPlan } from "../native/binding.ts";
 import { checkpointMetadata, type GgufArchitecture, ggufArchitecture } from "./gguf-metadata.ts";
 import { ggufHeader, padding, type TypedValue, tensorTypeNumbers } from "./gguf-writer.ts";
 import { blockElements, type EncodedType, encoded, encodedBytes } from "./quant-blocks.ts";
-import type { SeededProgress } from "./seeded-checkpoint.ts";
 import { isWidenedType, widened } from "./widened.ts";
 
 export interface CheckpointGgufOptions {
@@ -24,6 +23,12 @@ export interface CheckpointGgufOptions {
   readonly architecture?: GgufArchitecture | undefined;
   /** Beside or instead of what the checkpoint says. */
   readonly metadata?: Readonly<Record<string, TypedValue>> | undefined;
+}
+
+/** Bytes of tensors written, of all. */
+export interface GgufProgress {
+  readonly done: number;
+  readonly total: number;
 }
 
 /** Most bytes that are converted at once. */
@@ -46,7 +51,7 @@ export function* writeCheckpointGguf(
   path: string,
   checkpoint: OpenedCheckpoint,
   options: CheckpointGgufOptions = {},
-): Generator<SeededProgress> {
+): Generator<GgufProgress> {
   const total = tensorsOf(checkpoint, options).reduce((sum, { byteLength }) => sum + byteLength, 0);
   const file = openSync(path, "wx");
   try {
