@@ -18,6 +18,7 @@
       'kernels/cpu/pack_feedback.cpp',
       'kernels/cpu/pool_keys.cpp',
       'kernels/cpu/quantize_rows.cpp',
+      'kernels/cpu/refine.cpp',
       'kernels/cpu/rms_norm.cpp',
       'kernels/cpu/rope.cpp',
       'kernels/cpu/score_blocks.cpp',

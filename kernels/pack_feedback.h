@@ -5,15 +5,14 @@
 
 namespace minicpm {
 
-/// y = x in packed tiles (kernels/packed.h), every row for itself, the columns in their order
-/// (kernels/feedback.h):
+/// y = x in packed tiles (kernels/packed.h), every row for itself, the columns in an order that is
+/// that of the coefficients (kernels/feedback.h), so that groups are the same whatever it is:
 ///
-///   v[k] = x[k] + sum over j < k of coefficients[k, j] (x[j] - weight of y[j])
-///   q[k] = v[k] / scale, rounded to nearest (ties to even) and clamped
+///   v[k] = x[order[k]] + sum over j < k of coefficients[k, j] (x - weight of y)[order[j]]
+///   q[order[k]] = v[k] / the scale of its group, rounded to nearest (ties to even) and clamped
 ///
-/// Before a group begins, its scale is chosen for v without the errors of the group itself. Of q(l)
-/// = v * l / m rounded and clamped, m the number of the largest magnitude, it is the one of least
-/// squares, weighted by importance, that explains most:
+/// Scales are chosen before. Of q(l) = x * l / m rounded and clamped, m the group's number of the
+/// largest magnitude, it is the one of least squares, weighted by importance, that explains most:
 ///
 ///   w8  q in [-127, 127]: scale = |m| / 127, nothing to choose
 ///   w4  q in [-8, 7]: l = -6.5, -6.75 .. -9
@@ -25,8 +24,9 @@ namespace minicpm {
 struct PackFeedback {
   Tensor y;             // [rows, columns], w8, w4 or w2; the last row tile is filled up with zeros
   Tensor x;             // [rows, columns], f32
+  Tensor order;         // [1, columns], i32: each column once
   Tensor coefficients;  // [columns, columns], f32, their lower half
-  Tensor importance;    // [1, columns], f32, above 0
+  Tensor importance;    // [1, columns], f32, above 0, as the coefficients
 
   void check() const;
 };

@@ -64,6 +64,7 @@ const CpuKernels kernels = {
     .gram = gram,
     .feedback = feedback,
     .pack_feedback = pack_feedback,
+    .refine = refine,
     .rope = rope,
     .kv_append = kv_append,
     .pool_keys = pool_keys,

@@ -15,6 +15,7 @@
 #include "kernels/pack_feedback.h"
 #include "kernels/pool_keys.h"
 #include "kernels/quantize_rows.h"
+#include "kernels/refine.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/score_blocks.h"
@@ -35,6 +36,7 @@ struct CpuKernels {
   void (*gram)(const Gram&, Workers&);
   void (*feedback)(const Feedback&, Workers&);
   void (*pack_feedback)(const PackFeedback&, Workers&);
+  void (*refine)(const Refine&, Workers&);
   void (*rope)(const Rope&, Workers&);
   void (*kv_append)(const KvAppend&, Workers&);
   void (*pool_keys)(const PoolKeys&, Workers&);
@@ -66,6 +68,7 @@ void pack(const Pack& op, Workers& workers);
 void gram(const Gram& op, Workers& workers);
 void feedback(const Feedback& op, Workers& workers);
 void pack_feedback(const PackFeedback& op, Workers& workers);
+void refine(const Refine& op, Workers& workers);
 void rope(const Rope& op, Workers& workers);
 void kv_append(const KvAppend& op, Workers& workers);
 void pool_keys(const PoolKeys& op, Workers& workers);

@@ -21,6 +21,7 @@
 #include "kernels/pool_keys.h"
 #include "kernels/quant_arrays.h"
 #include "kernels/quantize_rows.h"
+#include "kernels/refine.h"
 #include "kernels/reorder.h"
 #include "kernels/repack.h"
 #include "kernels/rms_norm.h"
@@ -46,6 +47,7 @@ void reorder(const ReorderColumns& op);
 void gram(const Gram& op);
 void feedback(const Feedback& op);
 void pack_feedback(const PackFeedback& op);
+void refine(const Refine& op);
 void rope(const Rope& op);
 void kv_append(const KvAppend& op);
 void pool_keys(const PoolKeys& op);

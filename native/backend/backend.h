@@ -18,6 +18,7 @@
 #include "kernels/pool_keys.h"
 #include "kernels/quant_arrays.h"
 #include "kernels/quantize_rows.h"
+#include "kernels/refine.h"
 #include "kernels/reorder.h"
 #include "kernels/repack.h"
 #include "kernels/rms_norm.h"
@@ -83,6 +84,7 @@ class Backend {
   virtual void run(const Gram&) = 0;
   virtual void run(const Feedback&) = 0;
   virtual void run(const PackFeedback&) = 0;
+  virtual void run(const Refine&) = 0;
 };
 
 /// Plain loops: every op as its definition, one thread.

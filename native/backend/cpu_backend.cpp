@@ -40,6 +40,7 @@ class CpuBackend final : public Backend {
   void run(const Gram& op) override { checked(op, kernels_.gram); }
   void run(const Feedback& op) override { checked(op, kernels_.feedback); }
   void run(const PackFeedback& op) override { checked(op, kernels_.pack_feedback); }
+  void run(const Refine& op) override { checked(op, kernels_.refine); }
   void run(const Rope& op) override { checked(op, kernels_.rope); }
   void run(const KvAppend& op) override { checked(op, kernels_.kv_append); }
   void run(const PoolKeys& op) override { checked(op, kernels_.pool_keys); }

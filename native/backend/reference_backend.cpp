@@ -32,6 +32,7 @@ class ReferenceBackend final : public Backend {
   void run(const Gram& op) override { checked(op, reference::gram); }
   void run(const Feedback& op) override { checked(op, reference::feedback); }
   void run(const PackFeedback& op) override { checked(op, reference::pack_feedback); }
+  void run(const Refine& op) override { checked(op, reference::refine); }
   void run(const Rope& op) override { checked(op, reference::rope); }
   void run(const KvAppend& op) override { checked(op, reference::kv_append); }
   void run(const PoolKeys& op) override { checked(op, reference::pool_keys); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <numeric>
 
 #include "kernels/error.h"
@@ -13,6 +14,7 @@ namespace minicpm {
 namespace {
 
 constexpr int64_t kSlabBytes = 64 << 20;  // of f32 weights
+constexpr int kPasses = 4;  // of refinement: each next one gains less, 0.4 % of the error the last
 
 KvLayout layout_of(const Config& config) {
   return {
@@ -138,24 +140,53 @@ Batch Calibration::begin(Loaded& model, const Buffer& states, int index) {
 void Calibration::gather(const ModelPlan& layer, Site site) {
   embed();
   Loaded model(layer, *backend_);
-  gram_ = {};
+  hessian_ = {};
+  coefficients_ = {};
   for (int i = 0; i < windows() - options_.held_out; ++i) {
     const Tensor inputs = model.forward.run_to(0, site, begin(model, states_, i));
-    if (gram_.size() == 0) {
+    if (hessian_.size() == 0) {
       inputs_ = inputs.columns;
-      gram_ = Buffer(sizeof(float) * static_cast<size_t>(inputs_ * inputs_));
+      hessian_ = Buffer(sizeof(float) * static_cast<size_t>(inputs_ * inputs_));
     }
     const Tensor counted = inputs.slice(options_.skipped, inputs.rows - options_.skipped);
     even_out(counted);
-    backend_->run(Gram{.y = {gram_.data(), DType::f32, inputs_, inputs_}, .x = counted});
+    backend_->run(Gram{.y = square(hessian_), .x = counted});
   }
   check_cancelled();
-  importance_ = Buffer(sizeof(float) * static_cast<size_t>(inputs_));
-  const Buffer work(sizeof(double) * static_cast<size_t>(inputs_ * inputs_));
-  backend_->run(Feedback{.coefficients = {gram_.data(), DType::f32, inputs_, inputs_},
-                         .importance = {importance_.data(), DType::f32, 1, inputs_},
-                         .damping = options_.damping,
-                         .work = work.as<double>()});
+  split();
+}
+
+void Calibration::split() {
+  const auto in = static_cast<size_t>(inputs_);
+  auto* h = hessian_.as<float>();
+  order_.resize(in);
+  std::iota(order_.begin(), order_.end(), 0);
+  std::ranges::stable_sort(order_, std::greater(), [&](int32_t i) {
+    return h[static_cast<size_t>(i) * in + static_cast<size_t>(i)];
+  });
+  for (size_t i = 0; i < in; i++) {
+    for (size_t j = 0; j < i; j++) h[j * in + i] = h[i * in + j];
+  }
+  coefficients_ = Buffer(sizeof(float) * in * in);
+  for (size_t i = 0; i < in; i++) {
+    const float* row = h + static_cast<size_t>(order_[i]) * in;
+    for (size_t j = 0; j <= i; j++) {
+      coefficients_.as<float>()[i * in + j] = row[static_cast<size_t>(order_[j])];
+    }
+  }
+  importance_ = Buffer(sizeof(float) * in);
+  const Buffer work(sizeof(double) * in * in);
+  const Feedback feedback{.coefficients = square(coefficients_),
+                          .importance = {importance_.data(), DType::f32, 1, inputs_},
+                          .damping = options_.damping,
+                          .work = work.as<double>()};
+  const auto added = static_cast<float>(feedback.added());
+  for (size_t i = 0; i < in; i++) h[i * in + i] += added;
+  backend_->run(feedback);
+}
+
+Tensor Calibration::square(const Buffer& matrix) const {
+  return {matrix.data(), DType::f32, inputs_, inputs_};
 }
 
 Buffer Calibration::pack(const WeightFile& file, const WeightSource& source,
@@ -174,12 +205,16 @@ Buffer Calibration::pack(const WeightFile& file, const WeightSource& source,
     const int64_t count = std::min(most, source.rows - first);
     read_rows(*mapped, source, {first, count}, slab.as<float>());
     std::byte* at = result.data() + first / kPackedRows * packed_tile_bytes(whole);
+    const Tensor y{at, packing.format, count, columns, packing.group};
+    const Tensor x{slab.data(), DType::f32, count, columns};
     backend_->run(PackFeedback{
-        .y = {at, packing.format, count, columns, packing.group},
-        .x = {slab.data(), DType::f32, count, columns},
-        .coefficients = {gram_.data(), DType::f32, inputs_, inputs_},
+        .y = y,
+        .x = x,
+        .order = {order_.data(), DType::i32, 1, inputs_},
+        .coefficients = square(coefficients_),
         .importance = {importance_.data(), DType::f32, 1, inputs_},
     });
+    backend_->run(Refine{.y = y, .x = x, .hessian = square(hessian_), .passes = kPasses});
   }
   return result;
 }

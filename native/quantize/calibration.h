@@ -56,6 +56,9 @@ class Calibration {
   int windows() const { return static_cast<int>(tokens_.size()) / options_.window; }
   Tensor window(const Buffer& states, int index) const;
   void embed();
+  /// Makes all of a site's matrices of the lower half of its gram matrix.
+  void split();
+  Tensor square(const Buffer& matrix) const;
   void run(Loaded& model, const Buffer& states, int first, int count);
   /// Puts window `index` of `states` before the layer.
   Batch begin(Loaded& model, const Buffer& states, int index);
@@ -75,9 +78,12 @@ class Calibration {
   std::optional<RopeAngles> angles_;
   const RopeAngles* angles_of_batch_ = nullptr;
 
-  Buffer gram_;  // then coefficients
+  // Of the site gathered last.
+  int64_t inputs_ = 0;
+  Buffer hessian_;              // [inputs, inputs], the gram matrix, then damped
+  std::vector<int32_t> order_;  // those with the largest numbers first
+  Buffer coefficients_;         // [inputs, inputs], in that order
   Buffer importance_;
-  int64_t inputs_ = 0;  // columns of both
 };
 
 }  // namespace minicpm

@@ -61,12 +61,13 @@ const heldOutWindows = 4;
  * `loadModel` maps. It appears whole or not at all.
  *
  *   rtn      to nearest, each group of weights for itself
- *   gptq     column by column, each making up for the errors of those before it, by what the calibration text makes of
- *            a layer's inputs (Frantar et al. 2023, arXiv:2210.17323)
+ *   gptq     column by column, those with the largest inputs first, each making up for the errors of those before it, by
+ *            what the calibration text makes of a layer's inputs (Frantar et al. 2023, arXiv:2210.17323); then scales and
+ *            integers in turn, each to where the layer's outputs change least
  *   p-gptq   the same without the first positions of each text (MiniCPM4 report, arXiv:2506.07900)
  *
- * Memory beside the mapped source: some tens of MiB for `rtn`. The others hold one layer at a time: 12 bytes for the
- * square of the widest layer input, 4 for each number of the calibration text's hidden states (for MiniCPM4-8B 3.2 GB
+ * Memory beside the mapped source: some tens of MiB for `rtn`. The others hold one layer at a time: 16 bytes for the
+ * square of the widest layer input, 4 for each number of the calibration text's hidden states (for MiniCPM4-8B 4.3 GB
  * and 0.5 GB). A call that was ended goes on behind the last layer that it had finished, with the same options.
  *
  * @param reference as for `openModel`; for `rtn` a folder without a tokenizer will do

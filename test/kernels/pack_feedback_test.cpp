@@ -1,85 +1,9 @@
 #include "kernels/pack_feedback.h"
 
-#include <algorithm>
-
-#include "test/kernels/packed_arrays.h"
+#include "test/kernels/feedback_arrays.h"
 #include "test/kernels/test.h"
 
 namespace minicpm::test {
-
-namespace {
-
-/// Inputs of a linear that depend on each other, the first tokens of each window with large numbers
-/// in a few columns: what attention sinks have.
-Array inputs(int tokens, int columns, float outlier = 0, int window = 64) {
-  Random random(3);
-  Array x(tokens, columns), mixing(columns, columns);
-  mixing.fill(random, -1, 1);
-  for (int t = 0; t < tokens; t++) {
-    std::vector<float> source(static_cast<size_t>(columns / 4));
-    for (float& number : source) number = random.between(-1, 1);
-    for (int i = 0; i < columns; i++) {
-      float sum = random.between(-0.5f, 0.5f);
-      for (int s = 0; s < columns / 4; s++) {
-        sum += mixing.floats()[i * columns + s] * source[static_cast<size_t>(s)];
-      }
-      if (t % window < 4 && i % 16 == 5) sum += outlier * (i % 32 == 5 ? 1.0f : -1.0f);
-      x.floats()[t * columns + i] = sum;
-    }
-  }
-  return x;
-}
-
-/// The gram matrix of tokens, those at the first `skipped` positions of each window left out.
-Array gram_of(Array& x, int skipped = 0, int window = 64) {
-  const Tensor all = x.tensor();
-  Array gram(all.columns, all.columns);
-  for (int64_t first = 0; first < all.rows; first += window) {
-    reference::gram({gram.tensor(), all.slice(first + skipped, window - skipped)});
-  }
-  return gram;
-}
-
-struct Split {
-  explicit Split(const Array& gram, int64_t columns) : coefficients(gram), importance(1, columns) {
-    std::vector<double> work(static_cast<size_t>(columns * columns));
-    reference::feedback({coefficients.tensor(), importance.tensor(), 0.01f, work.data()});
-  }
-  PackFeedback op(PackedArray& y, Array& weights) {
-    return {y.tensor(), weights.tensor(), coefficients.tensor(), importance.tensor()};
-  }
-
-  Array coefficients, importance;
-};
-
-/// e G e^T over rows of errors e: what rounding changes of the linear's outputs, squared, on those
-/// inputs.
-double output_error(PackedArray& packed, Array& weights, Array& gram) {
-  const Tensor w = weights.tensor();
-  double sum = 0;
-  for (int64_t row = 0; row < w.rows; row++) {
-    const PackedRow found = packed.row(row);
-    std::vector<double> e(static_cast<size_t>(w.columns));
-    for (int64_t i = 0; i < w.columns; i++) {
-      e[static_cast<size_t>(i)] = weights.floats()[row * w.columns + i] - found.weight(i);
-    }
-    for (int64_t i = 0; i < w.columns; i++) {
-      for (int64_t j = 0; j <= i; j++) {
-        sum += (i == j ? 1 : 2) * e[static_cast<size_t>(i)] * e[static_cast<size_t>(j)] *
-               gram.floats()[i * w.columns + j];
-      }
-    }
-  }
-  return sum;
-}
-
-PackedArray with_feedback(DType format, int group, Array& weights, const Array& gram) {
-  PackedArray packed(format, group, weights.tensor().rows, weights.tensor().columns);
-  reference::pack_feedback(Split(gram, weights.tensor().columns).op(packed, weights));
-  return packed;
-}
-
-}  // namespace
 
 TEST("rounding with feedback changes a linear's outputs less than rounding to nearest") {
   constexpr int kColumns = 160;
@@ -154,6 +78,34 @@ TEST("packing with feedback is as good as the definition on all sets, the same f
         }
       }
     }
+  }
+}
+
+TEST(
+    "columns with large inputs rounded first change the outputs less, their groups where they "
+    "were") {
+  constexpr int kColumns = 160;
+  Array x = inputs(512, kColumns);
+  for (int t = 0; t < 512; t++) {
+    for (int i = 0; i < kColumns; i++) x.floats()[t * kColumns + i] *= i % 7 == 6 ? 8.0f : 1.0f;
+  }
+  Array gram = gram_of(x), weights(19, kColumns);
+  Random random(12);
+  weights.fill(random, -1, 1);
+  std::vector<int32_t> order(kColumns);
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, {}, [](int32_t i) { return i % 7 != 6; });
+  Split as_they_lie(gram, kColumns), largest_first(gram, kColumns, order);
+  PackedArray one(DType::w4, 64, 19, kColumns), other(DType::w4, 64, 19, kColumns);
+  reference::pack_feedback(as_they_lie.op(one, weights));
+  reference::pack_feedback(largest_first.op(other, weights));
+  const double error = output_error(other, weights, gram);
+  CHECK(error < 0.9 * output_error(one, weights, gram));
+  for (const CpuKernels* set : kernel_sets()) {
+    Workers workers(2);
+    PackedArray y(DType::w4, 64, 19, kColumns);
+    set->pack_feedback(largest_first.op(y, weights), workers);
+    CHECK(std::abs(output_error(y, weights, gram) - error) < 0.1 * error);
   }
 }
 

@@ -13,14 +13,17 @@ namespace minicpm::test {
 class AlignedBytes {
  public:
   explicit AlignedBytes(size_t size) : memory_(size + 64), size_(size) {}
-
-  unsigned char* data() {
-    const auto at = reinterpret_cast<uintptr_t>(memory_.data());
-    return memory_.data() + (64 - at % 64) % 64;
+  AlignedBytes(const AlignedBytes& other) : AlignedBytes(other.size_) {
+    std::memcpy(data(), other.data(), size_);
   }
+
+  unsigned char* data() { return memory_.data() + offset(); }
+  const unsigned char* data() const { return memory_.data() + offset(); }
   size_t size() const { return size_; }
 
  private:
+  size_t offset() const { return (64 - reinterpret_cast<uintptr_t>(memory_.data()) % 64) % 64; }
+
   std::vector<unsigned char> memory_;
   size_t size_;
 };
