@@ -81,7 +81,8 @@ int QuantArrays::integer(int64_t row, int64_t column) const {
 
 F16 QuantArrays::scale(int64_t row, int64_t group_index) const {
   const int64_t in_group = type == ArrayType::marlin4 ? marlin_scale(row, groups() == 1) : row;
-  return at<F16>(scales, group_index * rows + in_group);
+  const F16 stored = at<F16>(scales, group_index * rows + in_group);
+  return bf16_scales ? F16{f32_to_f16(bf16_to_f32(stored.bits))} : stored;
 }
 
 int QuantArrays::zero(int64_t row, int64_t group_index) const {

@@ -106,6 +106,7 @@ ArrayParts read_array_parts(const Napi::Object& from, const WeightSource& source
       .group = read_integer_field(from, "group", kPackedColumns, kMaxInt),
       .symmetric = from.Get("symmetric").ToBoolean(),
       .scales = read_place(from.Get("scales"), "scales", files),
+      .bf16_scales = from.Get("bf16Scales").ToBoolean(),
   };
   const Napi::Value zeros = from.Get("zeroPoints");
   if (!zeros.IsUndefined()) {
@@ -153,10 +154,12 @@ WeightSource read_weight(const std::string& name, const Napi::Object& from, size
       throw_type_error(from.Env(), name + " dtype", "F32, F16 or BF16 where it is ternary");
     }
   }
-  const bool whole =
-      is_packed(source.type) || is_in_arrays(source.type) || source.ternary_group > 0;
-  if (whole && (source.is_vector() || source.interleaved_heads > 0)) {
+  const bool in_our_order = is_packed(source.type) || is_in_arrays(source.type);
+  if (in_our_order && (source.is_vector() || source.interleaved_heads > 0)) {
     throw_type_error(from.Env(), name, "a matrix in our order of rows where it is packed");
+  }
+  if (source.ternary_group > 0 && source.is_vector()) {
+    throw_type_error(from.Env(), name, "a matrix where it is ternary");
   }
   return source;
 }

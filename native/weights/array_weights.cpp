@@ -75,6 +75,7 @@ void repack_array_weight(std::span<const std::unique_ptr<os::MappedFile>> mapped
                      .rows = parts.rows,
                      .columns = source.columns,
                      .group = parts.group,
+                     .bf16_scales = parts.bf16_scales,
                      .added_to_zeros = parts.added_to_zeros};
   const auto path = [&](TensorPlace place) { return files[static_cast<size_t>(place.file)].path; };
   const auto map = [&](TensorPlace place, size_t bytes, const char* part) {

@@ -110,10 +110,23 @@ void repack_weight(const os::MappedFile& file, const WeightSource& source, const
 
 bool pack_ternary_weight(const os::MappedFile& file, const WeightSource& source, const Tensor& to,
                          Backend& backend) {
-  if (!packs_as_stored(source)) return false;
   std::atomic<bool> exact = true;
-  const Tensor x{const_cast<std::byte*>(file.data()) + source.offset, stored_dtype(source.type),
-                 source.rows, source.columns};
+  const std::byte* stored = file.data() + source.offset;
+  Buffer ours;
+  if (!packs_as_stored(source)) {
+    ours = Buffer(stored_bytes(source));
+    const size_t row_bytes = stored_row_bytes(source.type, source.columns);
+    const int64_t head_dim =
+        source.interleaved_heads > 0 ? source.rows / source.interleaved_heads : 0;
+    for (int64_t i = 0; i < source.rows; i++) {
+      const int64_t row = head_dim > 0 ? interleaved_row(i, head_dim) : i;
+      std::memcpy(ours.data() + static_cast<size_t>(i) * row_bytes,
+                  stored + static_cast<size_t>(row) * row_bytes, row_bytes);
+    }
+    stored = ours.data();
+  }
+  const Tensor x{const_cast<std::byte*>(stored), stored_dtype(source.type), source.rows,
+                 source.columns};
   backend.run(PackTernary{.y = to, .x = x, .exact = &exact});
   if (exact) file.forget(source.offset, stored_bytes(source));
   return exact;

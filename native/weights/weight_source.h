@@ -51,6 +51,7 @@ struct ArrayParts {
   int64_t group = 0;       // columns that share a scale
   bool symmetric = false;  // every zero point is 2^(bits - 1)
   TensorPlace scales;
+  bool bf16_scales = false;  // f16 else
   std::optional<TensorPlace> zeros;
   int added_to_zeros = 0;
   /// i32 [columns], each column's group, where groups are not neighbours.

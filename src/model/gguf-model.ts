@@ -10,6 +10,7 @@ import { ggufTokenizer } from "./gguf-tokenizer.ts";
 import { Fields } from "./json-fields.ts";
 import type { ModelReader, OpenedText } from "./opened-model.ts";
 import { quantTypes } from "./quant-types.ts";
+import { withTernary } from "./ternary.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 const ggufNaming: Omit<Naming, "interleaved"> = {
@@ -44,7 +45,8 @@ export function openGguf(location: ModelLocation): ModelReader {
     const interleaved = !plainRows.has(config.architecture);
     const naming = { ...ggufNaming, interleaved };
     const { weights, tiedHead, unknownTensors } = mapTensors(config, gguf, naming);
-    const plan = { config: nativeConfig(config), files: gguf.files, weights };
+    const { files } = gguf;
+    const plan = { config: nativeConfig(config), files, weights: withTernary({ files, weights }) };
     const { bosToken, eosTokens } = config;
     return {
       checkpoint: { ...location, config, plan, tiedHead, unknownTensors },

@@ -32,9 +32,9 @@ export function arrayFinder(
   const files = new Map(set.files.map(({ path }, index) => [path, index]));
   const place = ({ file, offset }: TensorInfo) => ({ file: files.get(file) ?? 0, offset });
 
-  const tensor = (name: string, dtype: string, shape: readonly number[]): TensorInfo => {
+  const tensor = (name: string, dtype: string, shape: readonly number[], orDtype = dtype): TensorInfo => {
     const found = set.tensors.get(name);
-    const expected = `${dtype} ${shapeText(shape)}`;
+    const expected = `${found?.dtype === orDtype ? orDtype : dtype} ${shapeText(shape)}`;
     if (!found) throw new CheckpointError(set.path, name, expected, "no such tensor");
     const is = `${found.dtype} ${shapeText(found.shape)}`;
     if (is !== expected) throw new CheckpointError(found.file, name, expected, is);
@@ -54,7 +54,7 @@ export function arrayFinder(
       "I32",
       isAwq ? [columns, rows / inWord] : [columns / inWord, rows],
     );
-    const scales = tensor(`${base}.scales`, "F16", [groups, rows]);
+    const scales = tensor(`${base}.scales`, "F16", [groups, rows], "BF16");
     const qzeros = tensor(`${base}.qzeros`, "I32", [groups, rows / inWord]);
     const groupOf = set.tensors.has(`${base}.g_idx`) ? tensor(`${base}.g_idx`, "I32", [columns]) : undefined;
     const mixed = groupOf && !isAwq && !isInOrder(read(groupOf), group) ? groupOf : undefined;
@@ -71,6 +71,7 @@ export function arrayFinder(
           firstRow: 0,
           group,
           scales: place(scales),
+          ...(scales.dtype === "BF16" && { bf16Scales: true }),
           zeroPoints: { ...place(qzeros), added: addedToZeros },
           symmetric,
           ...(mixed && { columnGroups: place(mixed) }),
@@ -88,7 +89,7 @@ export function arrayFinder(
     const qweight = tensor(`${name}.qweight`, "I32", [columns / 16, 2 * rows]);
     const groups = set.tensors.get(`${name}.scales`)?.shape[0] ?? 1;
     const group = columns / groups;
-    const scales = tensor(`${name}.scales`, "F16", [groups, rows]);
+    const scales = tensor(`${name}.scales`, "F16", [groups, rows], "BF16");
     if (group % 32 !== 0)
       throw new CheckpointError(scales.file, scales.name, "groups of a multiple of 32", String(group));
     return {
@@ -96,7 +97,14 @@ export function arrayFinder(
         ...place(qweight),
         dtype: "MARLIN4",
         shape,
-        arrays: { rows, firstRow, group, scales: place(scales), symmetric: true },
+        arrays: {
+          rows,
+          firstRow,
+          group,
+          scales: place(scales),
+          ...(scales.dtype === "BF16" && { bf16Scales: true }),
+          symmetric: true,
+        },
       },
       names: [qweight.name, scales.name],
     };

@@ -33,6 +33,8 @@ export interface ArrayParts {
   /** Columns that share a scale: a multiple of 32, or as many as there are. */
   readonly group: number;
   readonly scales: TensorPlace;
+  /** Scales are bfloat16, not float16: each counts as the float16 next to it. */
+  readonly bf16Scales?: boolean;
   /** `added` to each as it is stored. Absent: all are 2^(bits - 1). */
   readonly zeroPoints?: TensorPlace & { readonly added: 0 | 1 };
   /** Every zero point is 2^(bits - 1), or loading ends with a CheckpointError. */

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fnv1a, numberAt, type SeededConfig, wordAt } from "../../src/bench/seeded-checkpoint.ts";
-import { toF16 } from "../../src/model/half.ts";
+import { toBf16, toF16 } from "../../src/model/half.ts";
 
 export interface ArrayCase {
   readonly name: string;
@@ -20,7 +20,7 @@ export interface ArrayCase {
 
 export interface ArrayTensor {
   readonly name: string;
-  readonly dtype: "I32" | "F16";
+  readonly dtype: "I32" | "F16" | "BF16";
   readonly shape: readonly number[];
   /** Random words, one word, column / group (of columns sorted by random words, if so), or numbers: [amplitude, offset]. */
   readonly fill:
@@ -57,7 +57,7 @@ export function writeArrayCheckpoint(
   return createHash("sha256").update(Buffer.concat(data)).digest("hex");
 }
 
-function filled({ name, shape, fill }: ArrayTensor, seed: number): Uint8Array {
+function filled({ name, dtype, shape, fill }: ArrayTensor, seed: number): Uint8Array {
   const count = shape.reduce((product, length) => product * length, 1);
   const start = (seed ^ fnv1a(name)) >>> 0;
   const values = <T extends Uint16Array | Uint32Array>(array: T, at: (index: number) => number) => {
@@ -78,6 +78,6 @@ function filled({ name, shape, fill }: ArrayTensor, seed: number): Uint8Array {
   const bits = new Uint32Array(float.buffer);
   return values(new Uint16Array(count), (i) => {
     float[0] = offset + amplitude * numberAt(start, i);
-    return toF16(bits[0] ?? 0);
+    return (dtype === "BF16" ? toBf16 : toF16)(bits[0] ?? 0);
   });
 }

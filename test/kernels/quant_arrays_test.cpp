@@ -89,6 +89,16 @@ TEST("a weight is its integer less the zero point, times the scale of its group"
   CHECK(gptq.arrays().groups() == 3 && gptq.arrays().weight(2, 77) == (13 - 9) * 0.5f);
 }
 
+TEST("a scale of bf16 counts as the same number in f16") {
+  OwnedArrays owned(ArrayType::gptq4, 16, 32, 32);
+  owned.set_scale(3, 0x3dcc);  // 0.099609375
+  owned.set_scale(4, 0x3000);  // 2^-31, which f16 rounds to 0
+  QuantArrays arrays = owned.arrays();
+  arrays.bf16_scales = true;
+  CHECK(f16_to_f32(arrays.scale(3, 0).bits) == 0.099609375f);
+  CHECK(f16_to_f32(arrays.scale(4, 0).bits) == 0);
+}
+
 TEST("tiles of Marlin hold rows and columns where CPM.cu's converter puts them") {
   // The tables of the layout, word by word: two tiles of 64 rows side by side, two below.
   constexpr int kColumn[] = {0, 8, 0, 8, 1, 9, 1, 9}, kRow[] = {0, 0, 8, 8, 0, 0, 8, 8};

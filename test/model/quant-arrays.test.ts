@@ -9,7 +9,7 @@ import { publicError } from "../../src/native/error-table.ts";
 import { quantize } from "../../src/quantize/quantize.ts";
 import { type ArrayCase, type ArrayTensor, arrayCases, writeArrayCheckpoint } from "../golden/arrays.ts";
 import { root, testNeeding } from "../needs.ts";
-import { planOf } from "../real/native-model.ts";
+import { bitsOf, planOf, withSequence } from "../real/native-model.ts";
 import { scratchFolder } from "../scratch-folder.ts";
 
 const folder = scratchFolder();
@@ -144,6 +144,32 @@ testNative("groups that are none, or have too many columns, end loading", async 
     expect(await loadError(plan)).toMatchObject({ code: "CHECKPOINT", tensor, expected, found });
   }
 });
+
+testNative.each(["gptq-4-asym-g32", "awq-g64", "marlin-g64"])(
+  "scales of %s may be bfloat16",
+  async (name) => {
+    // Numbers that both types hold: 2^-6 for all.
+    const inType = (dtype: "F16" | "BF16") =>
+      planOf(
+        made(name, {
+          tensors: (tensor) =>
+            tensor.name.endsWith(".scales") ? { ...tensor, dtype, fill: [0, 1 / 64] } : tensor,
+        }),
+      );
+    const logits = async (plan: ModelPlan) => {
+      const model = await addon().loadModel(plan);
+      try {
+        return await withSequence(model, 16, async (sequence) => {
+          await sequence.prefill(Int32Array.of(1, 5, 9));
+          return bitsOf(sequence.logits());
+        });
+      } finally {
+        await model.dispose();
+      }
+    };
+    expect(await logits(inType("BF16"))).toEqual(await logits(inType("F16")));
+  },
+);
 
 test.each([
   [{ quant_method: "fp8" }, 'The quantization "fp8"'],

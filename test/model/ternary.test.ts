@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { type SeededConfig, seededPrompt, writeSeededCheckpoint } from "../../src/bench/seeded-checkpoint.ts";
 import { packingOf } from "../../src/chat/packing.ts";
 import { modelReport } from "../../src/cli/model-report.ts";
+import { checkpointAsGguf } from "../../src/gguf/checkpoint-gguf.ts";
 import { openCheckpoint, openModel } from "../../src/model/load.ts";
 import { packedBytes } from "../../src/model/weight-size.ts";
 import { addon, type ModelPlan, type WeightPlan } from "../../src/native/binding.ts";
@@ -149,6 +150,14 @@ testNative("one that is not ternary after all, in a row that no sample has, stay
   expect(await error(path)).toBeLessThan(2e-5);
   const without = made(32);
   expect(bitsOf(await logits(planOf(path)))).not.toEqual(bitsOf(await logits(planOf(without))));
+});
+
+testNative("floats of a GGUF are found and packed too, q and k in interleaved rows", async () => {
+  const path = made(64);
+  const file = `${path}.gguf`;
+  writeFileSync(file, checkpointAsGguf(openCheckpoint(path)));
+  expect(groupsOf(file)).toEqual(new Set([64]));
+  expect(await error(file)).toBeLessThan(2e-5);
 });
 
 test("they run with int8 activations unless f32 is asked for", () => {
