@@ -20,8 +20,16 @@ export type { Grammar } from "./constraint/grammar.ts";
 export type { JsonSchema, SchemaObject } from "./constraint/json-schema.ts";
 export type { SamplingOptions } from "./engine/sampling.ts";
 export * from "./errors.ts";
+export type { PackMethod } from "./model/packed-model.ts";
 export type { RopeMode } from "./model/rope-extension.ts";
-export type { CacheStatus, MemoryPlan, Packing } from "./native/binding.ts";
+export type { CacheStatus, MemoryPlan, ModelComparison, Packing } from "./native/binding.ts";
+export { type Dequantized, type DequantizeOptions, dequantize } from "./quantize/dequantize.ts";
+export {
+  type Quantized,
+  type QuantizeOptions,
+  type QuantizeProgress,
+  quantize,
+} from "./quantize/quantize.ts";
 export {
   type ConnectMcpOptions,
   connectMcp,
