@@ -8,15 +8,14 @@
  * (README.md) is encoded by the model's own tokenizer, its first N tokens (512) are run; keys and values are float32 in both.
  * Wants `npm install --prefix bench/peers`. Exit code 1 where our mean is more than 1.1 of llama.cpp's.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { peerWeights } from "../src/bench/peer-file.ts";
 import { packingOf } from "../src/chat/packing.ts";
 import { checkpointAsGguf } from "../src/gguf/checkpoint-gguf.ts";
 import { openModel } from "../src/model/load.ts";
+import { klArguments } from "./kl-arguments.ts";
 import { divergence } from "./kl-divergence.ts";
 import { ownLogits } from "./own-logits.ts";
 import { llamaCppLogits } from "./peers/llama-cpp.ts";
@@ -26,37 +25,16 @@ const limit = 1.1;
 
 const types = { q8_0: "Q8_0", q4_0: "Q4_0" } as const;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    type: { type: "string" },
-    tokens: { type: "string", default: "512" },
-    threads: { type: "string", default: "2" },
-    json: { type: "boolean", default: false },
-  },
-});
-const [reference, file = fileURLToPath(new URL("../README.md", import.meta.url))] = positionals;
-const type = Object.entries(types).find(([name]) => name === values.type)?.[1];
-const count = Number(values.tokens);
-const threads = Number(values.threads);
-if (
-  !reference ||
-  positionals.length > 2 ||
-  (values.type !== undefined && !type) ||
-  ![count, threads].every((number) => Number.isInteger(number) && number > 0)
-) {
-  console.error(
-    "usage: node bench/run.mjs bench/kl-activations.ts MODEL [TEXT_FILE] [--type q8_0|q4_0] [--tokens N] [--threads N] " +
-      "[--json]",
-  );
-  process.exit(2);
-}
+const { model, tokens, threads, json, values } = klArguments(
+  "kl-activations.ts",
+  { type: { type: "string" } },
+  "[--type q8_0|q4_0]",
+  ({ type }) => type === undefined || type in types,
+);
+const type = types[values.type as keyof typeof types] as (typeof types)[keyof typeof types] | undefined;
 
 const folder = mkdtempSync(join(tmpdir(), "minicpm-kl-"));
 try {
-  const model = openModel(reference);
-  const most = Math.min(count, model.config.maxContext);
-  const tokens = model.tokenizer.encode(readFileSync(file, "utf8"), { bos: true }).subarray(0, most);
   let { path } = model;
   if (type) {
     path = join(folder, "model.gguf");
@@ -71,7 +49,7 @@ try {
     await llamaCppLogits(path, tokens, { threads, kvType: "f32", flashAttention: false }),
   );
   const ratio = ours.mean / theirs.mean;
-  if (values.json) {
+  if (json) {
     console.log(JSON.stringify({ model: model.name, type: type ?? "its own", isa, ours, theirs, ratio }));
   } else {
     for (const [who, { positions, mean, max, sameBest }] of Object.entries({ ours, "llama.cpp": theirs })) {

@@ -8,55 +8,29 @@
  *                                              [--threads N] [--json]
  * TEXT_FILE (README.md) is encoded by the model's own tokenizer, its first N tokens (512) are run.
  */
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { type PackOptions, packingOf } from "../src/chat/packing.ts";
-import { openModel } from "../src/model/load.ts";
 import { packFormats } from "../src/model/packed-model.ts";
+import { klArguments } from "./kl-arguments.ts";
 import { divergence } from "./kl-divergence.ts";
 import { ownLogits } from "./own-logits.ts";
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    formats: { type: "string", default: "w8,w4" },
-    group: { type: "string", default: "128" },
-    tokens: { type: "string", default: "512" },
-    threads: { type: "string", default: "2" },
-    json: { type: "boolean", default: false },
-  },
-});
-const [reference, file = fileURLToPath(new URL("../README.md", import.meta.url))] = positionals;
-const formats = packFormats.filter((format) => values.formats.split(",").includes(format));
+const { reference, model, tokens, threads, json, values } = klArguments(
+  "kl-packed.ts",
+  { formats: { type: "string", default: "w8,w4" }, group: { type: "string", default: "128" } },
+  "[--formats w8,w4] [--group 32|64|128]",
+  (own) => asked(own.formats).length > 0,
+);
 const packGroup = Number(values.group) as NonNullable<PackOptions["packGroup"]>;
-const count = Number(values.tokens);
-const threads = Number(values.threads);
-if (
-  !reference ||
-  positionals.length > 2 ||
-  formats.length === 0 ||
-  ![count, threads].every((number) => Number.isInteger(number) && number > 0)
-) {
-  console.error(
-    "usage: node bench/run.mjs bench/kl-packed.ts MODEL [TEXT_FILE] [--formats w8,w4] [--group 32|64|128] " +
-      "[--tokens N] [--threads N] [--json]",
-  );
-  process.exit(2);
-}
 
-const model = openModel(reference);
-const most = Math.min(count, model.config.maxContext);
-const tokens = model.tokenizer.encode(readFileSync(file, "utf8"), { bos: true }).subarray(0, most);
 const { logits: ground, isa } = await ownLogits(reference, tokens, { threads });
-for (const pack of formats) {
+for (const pack of asked(values.formats)) {
   const packed = (activations: "f32" | "int8") =>
     ownLogits(reference, tokens, { threads, ...packingOf({ pack, packGroup, activations }, model) });
   const floats = await packed("f32");
   const rounded = await packed("int8");
   const weights = divergence(ground, floats.logits);
   const activations = divergence(floats.logits, rounded.logits);
-  if (values.json) {
+  if (json) {
     console.log(JSON.stringify({ model: model.name, isa, pack, packGroup, weights, activations }));
     continue;
   }
@@ -67,4 +41,9 @@ for (const pack of formats) {
         `same best token ${((100 * sameBest) / positions).toFixed(1)} %`,
     );
   }
+}
+
+function asked(formats: string) {
+  const names = formats.split(",");
+  return packFormats.filter((format) => names.includes(format));
 }

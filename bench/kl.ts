@@ -9,15 +9,13 @@
  * `--peer-kv f16` and `--peer-flash` (f16 too, inside) show what llama.cpp's usual settings cost.
  * Wants `npm install --prefix bench/peers`. Exit code 1 where a position's KL is 1e-4 or more.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { checkpointAsGguf } from "../src/gguf/checkpoint-gguf.ts";
 import { ggufArchitecture } from "../src/gguf/gguf-metadata.ts";
-import { openModel } from "../src/model/load.ts";
 import type { OpenedModel } from "../src/model/opened-model.ts";
+import { klArguments } from "./kl-arguments.ts";
 import { type Divergence, divergence } from "./kl-divergence.ts";
 import { ownLogits } from "./own-logits.ts";
 import { llamaCppLogits } from "./peers/llama-cpp.ts";
@@ -25,45 +23,23 @@ import { llamaCppLogits } from "./peers/llama-cpp.ts";
 /** Nats; what the comparison has to stay below at every position. */
 const limit = 1e-4;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    tokens: { type: "string", default: "512" },
-    threads: { type: "string", default: "2" },
-    "peer-kv": { type: "string", default: "f32" },
-    "peer-flash": { type: "boolean", default: false },
-    json: { type: "boolean", default: false },
-  },
-});
-const [reference, file = fileURLToPath(new URL("../README.md", import.meta.url))] = positionals;
-const kvType = values["peer-kv"];
-const count = Number(values.tokens);
-const threads = Number(values.threads);
-if (
-  !reference ||
-  positionals.length > 2 ||
-  (kvType !== "f32" && kvType !== "f16") ||
-  ![count, threads].every((number) => Number.isInteger(number) && number > 0)
-) {
-  console.error(
-    "usage: node bench/run.mjs bench/kl.ts MODEL [TEXT_FILE] [--tokens N] [--threads N] [--peer-kv f32|f16] " +
-      "[--peer-flash] [--json]",
-  );
-  process.exit(2);
-}
+const { model, tokens, threads, json, values } = klArguments(
+  "kl.ts",
+  { "peer-kv": { type: "string", default: "f32" }, "peer-flash": { type: "boolean", default: false } },
+  "[--peer-kv f32|f16] [--peer-flash]",
+  (own) => own["peer-kv"] === "f32" || own["peer-kv"] === "f16",
+);
 
 const folder = mkdtempSync(join(tmpdir(), "minicpm-kl-"));
 try {
-  const model = openModel(reference);
-  const most = Math.min(count, model.config.maxContext);
-  const tokens = model.tokenizer.encode(readFileSync(file, "utf8"), { bos: true }).subarray(0, most);
   const { path, architecture } = asFloat32Gguf(model, folder);
+  const kvType = values["peer-kv"] as "f32" | "f16";
   const flashAttention = values["peer-flash"];
   const theirs = await llamaCppLogits(path, tokens, { threads, kvType, flashAttention });
   const { isa, logits: ours } = await ownLogits(path, tokens, { threads });
   const result = divergence(theirs, ours);
   console.log(
-    values.json
+    json
       ? JSON.stringify({ model: model.name, architecture, isa, kvType, flashAttention, ...result })
       : line(`${model.name}  ${architecture}  ${isa}`, result),
   );
