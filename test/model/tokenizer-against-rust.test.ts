@@ -77,6 +77,32 @@ testNeeding([smolLm2], "models/smollm2/fetch")(
   },
 );
 
+testNeeding([smolLm2], "models/smollm2/fetch")(
+  "a GGUF file whose text is cut as Qwen's encodes 2,000 texts as Rust does",
+  async () => {
+    const { metadata } = withFile(smolLm2, readGguf);
+    const { json: ours } = ggufTokenizer(smolLm2, new Map([...metadata, ["tokenizer.ggml.pre", "qwen2"]]));
+    // Qwen2's tokenizer.json, but for its normalizer, which GGUF has no name for.
+    const regex =
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" +
+      "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+    const json = {
+      ...ours,
+      pre_tokenizer: {
+        type: "Sequence",
+        pretokenizers: [
+          { type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false },
+          { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: false },
+        ],
+      },
+      decoder: { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: false },
+    };
+    const tokenizer = new Tokenizer(smolLm2, ours);
+    expect(await differences(json, tokenizer, madeTexts(11, 1500), false)).toEqual([]);
+    expect(await differences(json, tokenizer, madeTexts(12, 500), true)).toEqual([]);
+  },
+);
+
 testNeeding([llamaSpm])(
   "Llama's SentencePiece vocabulary, out of a GGUF file, encodes 3,000 texts as Rust does",
   async () => {
