@@ -1,11 +1,12 @@
 /**
- * Ours against llama.cpp on the same float32 weights and the same tokens: KL(theirs || ours) of the next-token
- * distributions at every position. Both run float32 activations, keys and values on the CPU.
+ * Ours against llama.cpp on the same float weights and the same tokens: KL(theirs || ours) of the next-token
+ * distributions at every position. Both run float32 keys and values on the CPU, and float32 activations, which llama.cpp
+ * rounds to the type of the weights.
  *
  * Usage: node bench/run.mjs bench/kl.ts MODEL [TEXT_FILE] [--tokens N] [--threads N] [--peer-kv f32|f16]
  *                                       [--peer-flash] [--json]
- * MODEL is written as an F32 GGUF file in the temporary folder, or taken as it is where it is one, and both engines read
- * that file. TEXT_FILE (README.md) is encoded by the model's own tokenizer, its first N tokens (512) are run.
+ * A GGUF file of floats is taken as it is; any other MODEL is written as one of F32 in the temporary folder. Both engines
+ * read that file. TEXT_FILE (README.md) is encoded by the model's own tokenizer, its first N tokens (512) are run.
  * `--peer-kv f16` and `--peer-flash` (f16 too, inside) show what llama.cpp's usual settings cost.
  * Wants `npm install --prefix bench/peers`. Exit code 1 where a position's KL is 1e-4 or more.
  */
@@ -20,6 +21,8 @@ import { type Divergence, divergence } from "./kl-divergence.ts";
 import { ownLogits } from "./own-logits.ts";
 import { llamaCppLogits } from "./peers/llama-cpp.ts";
 
+const floatTypes = ["F32", "F16", "BF16"];
+
 /** Nats; what the comparison has to stay below at every position. */
 const limit = 1e-4;
 
@@ -32,7 +35,7 @@ const { model, tokens, threads, json, values } = klArguments(
 
 const folder = mkdtempSync(join(tmpdir(), "minicpm-kl-"));
 try {
-  const { path, architecture } = asFloat32Gguf(model, folder);
+  const { path, architecture } = asFloatGguf(model, folder);
   const kvType = values["peer-kv"] as "f32" | "f16";
   const flashAttention = values["peer-flash"];
   const theirs = await llamaCppLogits(path, tokens, { threads, kvType, flashAttention });
@@ -48,9 +51,10 @@ try {
   rmSync(folder, { recursive: true });
 }
 
-/** The model as an F32 GGUF file: its own where it is one, else a new one in `folder`. */
-function asFloat32Gguf(model: OpenedModel, folder: string) {
-  if (model.format === "gguf" && Object.values(model.plan.weights).every(({ dtype }) => dtype === "F32")) {
+/** The model as a GGUF file of floats: its own where it is one, else a new one in `folder`. */
+function asFloatGguf(model: OpenedModel, folder: string) {
+  const types = new Set<string>(Object.values(model.plan.weights).map(({ dtype }) => dtype));
+  if (model.format === "gguf" && [...types].every((type) => floatTypes.includes(type))) {
     return { path: model.path, architecture: model.config.architecture };
   }
   const path = join(folder, "model.gguf");

@@ -150,7 +150,7 @@ testNative(`minicpm read, killed ${kills} times, leaves nothing that answers are
 );
 
 testNative(
-  `minicpm quantize, killed ${kills} times, goes on to the folder that it would have written at once`,
+  `minicpm quantize, killed ${kills} times, leaves nothing that loads, and ends with the same bytes each time`,
   () =>
     inFolder(async (folder) => {
       const random = randomNumbers(4);
@@ -170,21 +170,29 @@ testNative(
         runFor(ms, ["quantize", "nano", join(folder, out), ...how, "-q"]);
       const whole = await run("whole", 600_000);
       const weightsIn = (out: string) => readFileSync(join(folder, out, "model.safetensors"));
-      let unfinished = 0;
-      for (let kill = 0; kill < kills && !existsSync(join(folder, "out")); kill++) {
+      const [out, left] = [join(folder, "out"), join(folder, "out.unfinished")];
+      const expectWhole = () => {
+        expect(weightsIn("out").equals(weightsIn("whole"))).toBe(true);
+        expect(readdirSync(out).sort()).toEqual(readdirSync(join(folder, "whole")).sort());
+        expect(readdirSync(folder).filter((name) => name.startsWith("out"))).toEqual(["out"]);
+        rmSync(out, { recursive: true });
+      };
+      let killed = 0;
+      while (killed < kills) {
         await run("out", whole * random());
-        if (existsSync(join(folder, "out"))) break;
-        unfinished++;
-        const left = join(folder, "out.unfinished");
+        if (existsSync(out)) {
+          expectWhole();
+          continue;
+        }
+        killed++;
         // Its config is written last: what can be opened is whole.
-        if (existsSync(join(left, "config.json")))
+        if (existsSync(join(left, "config.json"))) {
           expect(weightsIn("out.unfinished").equals(weightsIn("whole"))).toBe(true);
-        else expect(() => openCheckpoint(left)).toThrow();
+        } else if (existsSync(left)) {
+          expect(() => openCheckpoint(left)).toThrow();
+        }
       }
-      expect(unfinished).toBeGreaterThan(0);
-      if (!existsSync(join(folder, "out"))) await run("out", 600_000);
-      expect(weightsIn("out").equals(weightsIn("whole"))).toBe(true);
-      expect(readdirSync(join(folder, "out")).sort()).toEqual(readdirSync(join(folder, "whole")).sort());
-      expect(readdirSync(folder).filter((name) => name.startsWith("out"))).toEqual(["out"]);
+      await run("out", 600_000);
+      expectWhole();
     }),
 );
