@@ -8,7 +8,8 @@
  * A GGUF file of floats is taken as it is; any other MODEL is written as one of F32 in the temporary folder. Both engines
  * read that file. TEXT_FILE (README.md) is encoded by the model's own tokenizer, its first N tokens (512) are run.
  * `--peer-kv f16` and `--peer-flash` (f16 too, inside) show what llama.cpp's usual settings cost.
- * Wants `npm install --prefix bench/peers`. Exit code 1 where a position's KL is 1e-4 or more.
+ * Wants `npm install --prefix bench/peers`. Exit code 1 where a position's KL is 1e-4 or more, or with
+ * BF16, to which llama.cpp rounds activations then, the mean is 3e-4 or more.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,6 +27,9 @@ const floatTypes = ["F32", "F16", "BF16"];
 /** Nats; what the comparison has to stay below at every position. */
 const limit = 1e-4;
 
+/** Nats; what its mean has to stay below where weights are BF16. */
+const meanLimit = 3e-4;
+
 const { model, tokens, threads, json, values } = klArguments(
   "kl.ts",
   { "peer-kv": { type: "string", default: "f32" }, "peer-flash": { type: "boolean", default: false } },
@@ -35,7 +39,7 @@ const { model, tokens, threads, json, values } = klArguments(
 
 const folder = mkdtempSync(join(tmpdir(), "minicpm-kl-"));
 try {
-  const { path, architecture } = asFloatGguf(model, folder);
+  const { path, architecture, types } = asFloatGguf(model, folder);
   const kvType = values["peer-kv"] as "f32" | "f16";
   const flashAttention = values["peer-flash"];
   const theirs = await llamaCppLogits(path, tokens, { threads, kvType, flashAttention });
@@ -46,7 +50,8 @@ try {
       ? JSON.stringify({ model: model.name, architecture, isa, kvType, flashAttention, ...result })
       : line(`${model.name}  ${architecture}  ${isa}`, result),
   );
-  if (result.max >= limit) process.exitCode = 1;
+  const within = types.has("BF16") ? result.mean < meanLimit : result.max < limit;
+  if (!within) process.exitCode = 1;
 } finally {
   rmSync(folder, { recursive: true });
 }
@@ -55,11 +60,11 @@ try {
 function asFloatGguf(model: OpenedModel, folder: string) {
   const types = new Set<string>(Object.values(model.plan.weights).map(({ dtype }) => dtype));
   if (model.format === "gguf" && [...types].every((type) => floatTypes.includes(type))) {
-    return { path: model.path, architecture: model.config.architecture };
+    return { path: model.path, architecture: model.config.architecture, types };
   }
   const path = join(folder, "model.gguf");
   writeFileSync(path, checkpointAsGguf(model, { matrices: "F32" }));
-  return { path, architecture: ggufArchitecture(model.config) };
+  return { path, architecture: ggufArchitecture(model.config), types: new Set(["F32"]) };
 }
 
 function line(subject: string, result: Divergence): string {

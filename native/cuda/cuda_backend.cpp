@@ -90,6 +90,7 @@ class CudaBackend final : public Backend {
   void run(const Gram&) override { refuse("gram"); }
   void run(const Feedback&) override { refuse("feedback"); }
   void run(const PackFeedback&) override { refuse("pack_feedback"); }
+  void run(const Refine&) override { refuse("refine"); }
 
  private:
   template <typename Op>
