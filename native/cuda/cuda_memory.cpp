@@ -13,12 +13,12 @@ constexpr size_t kPassageBytes = size_t{4} << 20;
 constexpr size_t kPassageAlignment = 16;
 constexpr size_t kMostKept = size_t{256} << 20;
 
-[[noreturn]] void throw_out_of_memory(size_t needed, int64_t free, const char* of) {
+Error out_of_memory(size_t needed, int64_t free) {
   const std::string remedy = "Ask for a smaller context, or close other models.";
-  throw Error(ErrorCode::kOutOfMemory,
-              std::to_string(needed) + " bytes of " + of + " are needed, " + std::to_string(free) +
-                  " are free. " + remedy,
-              {std::to_string(needed), std::to_string(free), remedy});
+  return Error(ErrorCode::kOutOfMemory,
+               std::to_string(needed) + " bytes of the device's memory are needed, " +
+                   std::to_string(free) + " are free. " + remedy,
+               {std::to_string(needed), std::to_string(free), remedy});
 }
 
 }  // namespace
@@ -28,7 +28,10 @@ CudaMemory::Passage::Passage(Device& device)
         const Device::Use use(device);
         return device.allocate_pinned(kPassageBytes);
       }()) {
-  if (data == nullptr) throw_out_of_memory(kPassageBytes, 0, "the host's pinned memory");
+  if (data != nullptr) return;
+  const std::string why = "CUDA cannot pin them in the host's memory. Close other programs.";
+  throw Error(ErrorCode::kOutOfMemory, std::to_string(kPassageBytes) + " bytes are needed. " + why,
+              {std::to_string(kPassageBytes), "0", why});
 }
 
 CudaMemory::CudaMemory(Device& device) : device_(device), up_(device), down_(device) {
@@ -56,7 +59,7 @@ std::byte* CudaMemory::allocate(size_t bytes) {
       let_go_of_kept();
       data = device_.allocate(bytes);
     }
-    if (data == nullptr) throw_out_of_memory(bytes, device_.memory().free, "the device's memory");
+    if (data == nullptr) throw out_of_memory(bytes, device_.memory().free);
   }
   const std::optional<Error> error = error_of([&] { device_.zero(data, bytes, 1, bytes); });
   if (!error) return data;
