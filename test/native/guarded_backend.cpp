@@ -200,6 +200,7 @@ class GuardedBackend final : public Backend {
   void run(const Gram&) override { misuse("gram on a device"); }
   void run(const Feedback&) override { misuse("feedback on a device"); }
   void run(const PackFeedback&) override { misuse("pack_feedback on a device"); }
+  void run(const Refine&) override { misuse("refine on a device"); }
 
  private:
   /// Checks read no tensor: they run without access.
