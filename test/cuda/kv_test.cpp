@@ -65,7 +65,7 @@ TEST("on CUDA kv_append writes the definition's bytes and no others") {
     for (int i = 0; i < shape.head_dim; i++) v.set(static_cast<size_t>(width + i), 0);
     KvBlocks a(layout, 70), b(layout, 70), expected_a(layout, 70), expected_b(layout, 70);
     const std::vector<Segment> segments{{0, 3, 62, expected_a.blocks()},
-                                        {4, 3, 5, expected_b.blocks()}};
+                                        {4, 3, 0, expected_b.blocks()}};
     reference::kv_append({k.tensor(), v.tensor(), segments, layout, 1});
     ON_DEVICE({
       const DeviceBatch batch(7, segments, layout, {&a, &b});
@@ -186,6 +186,30 @@ TEST("on CUDA blocks are scored and selected, and attended to, as the definition
       CHECK(worst_error(got.tensor(), expected.tensor(), 1) < 4e-6);
     });
   }
+}
+
+TEST("on CUDA attention passes over 512 keys of which no block is selected") {
+  Random random(5);
+  const KvLayout layout{DType::f16, 1, 1, 64};
+  Array k(600, 64), v = k, q(1, 2 * 64), expected = q, y = q;
+  k.fill(random, -2, 2), v.fill(random, -1, 1), q.fill(random, -3, 3);
+  KvBlocks blocks(layout, 600);
+  blocks.append(k, v, 0, 0);
+  const std::vector<Segment> segments{{0, 1, 599, blocks.blocks()}};
+  std::vector<uint64_t> mask{1 << 9};  // the row's own block
+  reference::attention(
+      {expected.tensor(), q.tensor(), segments, layout, 0, 0.1f, BlockMasks{mask.data(), 1}});
+  ON_DEVICE({
+    const DeviceBatch batch(1, segments, layout, {&blocks});
+    const DeviceTensor queries(q.tensor()), out(y.tensor());
+    const DeviceBytes chosen = on_device_list(mask);
+    const BlockMasks selected{chosen.as<uint64_t>(), 1};
+    const Attention op{out.tensor(), queries.tensor(), segments, layout, 0, 0.1f, selected};
+    const DeviceBytes scratch(cuda::attention_scratch(op, 640) * sizeof(float));
+    cuda::attention(op, batch.batch(), 640, scratch.as<float>(), nullptr);
+    out.read(y.tensor());
+    CHECK(worst_error(y.tensor(), expected.tensor(), 1) < 4e-6);
+  });
 }
 
 TEST("on CUDA select_blocks takes the lower of blocks with equal scores") {
