@@ -25,7 +25,8 @@ struct Form {
 
   std::string name;
   /// A letter for each operand: d register that is written, e the same or d|p or _, s number, b
-  /// predicate that may be negated, v register or list of them, m address, n literal, t label.
+  /// predicate that may be negated, v register or list of them, m address, n literal, t label; a
+  /// digit: a list of as many registers. What stands before a ? may be left out.
   std::string operands;
   Run run = nullptr;  // of plain ones
   Kind kind = Kind::plain;

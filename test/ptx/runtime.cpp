@@ -1,5 +1,6 @@
 #include "test/ptx/runtime.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -24,12 +25,15 @@ uint64_t number_of(const char* name, uint64_t otherwise) {
   return std::stoull(word);
 }
 
-Device device_of_environment() {
-  const std::string word = word_of("PTX_DEVICE");
-  if (word == "none") return Device::none;
-  if (word == "old-driver") return Device::old_driver;
-  if (word.empty()) return Device::present;
-  std::fprintf(stderr, "PTX_DEVICE=%s should be none or old-driver\n", word.c_str());
+/// Which of the words a variable is, counted from 1; 0 where it is not set.
+size_t choice_of(const char* name, const std::vector<std::string>& words) {
+  const std::string word = word_of(name);
+  if (word.empty()) return 0;
+  const auto found = std::find(words.begin(), words.end(), word);
+  if (found != words.end()) return static_cast<size_t>(found - words.begin()) + 1;
+  std::fprintf(stderr, "%s=%s should be %s", name, word.c_str(), words[0].c_str());
+  for (size_t i = 1; i < words.size(); i++) std::fprintf(stderr, " or %s", words[i].c_str());
+  std::fprintf(stderr, "\n");
   std::exit(2);
 }
 
@@ -57,12 +61,12 @@ void report_at_exit() {
 
 Settings settings_of_environment() {
   Settings settings;
-  settings.device = device_of_environment();
+  settings.device = static_cast<Device>(choice_of("PTX_DEVICE", {"none", "old-driver"}));
   settings.vram = number_of("PTX_VRAM", settings.vram);
   settings.fail_call = static_cast<int>(number_of("PTX_FAIL_CALL", 0));
   settings.fail_allocation = static_cast<int>(number_of("PTX_FAIL_ALLOCATION", 0));
   settings.delay = number_of("PTX_DELAY", 0) != 0;
-  settings.schedule.descending = word_of("PTX_ORDER") == "descending";
+  settings.schedule.descending = choice_of("PTX_ORDER", {"ascending", "descending"}) == 2;
   settings.schedule.resident = static_cast<unsigned>(number_of("PTX_RESIDENT", 1));
   return settings;
 }

@@ -90,7 +90,7 @@ class Runtime {
 };
 
 Runtime& runtime();
-/// The device's part of the environment's settings is read.
+/// What the environment says.
 Settings settings_of_environment();
 
 /// Calls that take turns: `auto& cuda = locked.runtime`.

@@ -7,7 +7,7 @@
 //   PTX_FAIL_CALL=N              the N-th call that can fail does, once
 //   PTX_FAIL_ALLOCATION=N        the N-th allocation (device or page-locked) does, once
 //   PTX_DELAY=1                  kernels and asynchronous copies wait until someone synchronizes
-//   PTX_ORDER=descending         the last block, the last warp first
+//   PTX_ORDER=ascending|descending   which block and warp goes first; default ascending
 //   PTX_RESIDENT=N               blocks in flight together; locks between blocks need several
 //   PTX_COUNTERS=1               counts, and prints what was counted at the end
 //   PTX_LEAKS=1                  prints at the end what was never freed
