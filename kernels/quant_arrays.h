@@ -20,8 +20,8 @@ namespace minicpm {
 ///   marlin4       integers [columns / 16][rows / 64][128]: a tile of 16 columns x 64 rows in the
 ///                 order of an m16n8k16 fragment; no zero points
 ///
-/// Scales are f16 or bf16 [groups][rows]; marlin4 has them permuted, 64 rows at a time, or 32 where all
-/// columns are one group.
+/// Scales are f16 or bf16 [groups][rows]; marlin4 has them permuted, 64 rows at a time, or 32 where
+/// all columns are one group.
 enum class ArrayType : uint8_t { gptq4, gptq8, awq4, marlin4 };
 
 constexpr int array_bits(ArrayType type) {
@@ -34,9 +34,9 @@ struct QuantArrays {
   int64_t group;              // columns that share a scale; the last group may be shorter
   const std::byte* integers;  // aligned to nothing, as all three
   const std::byte* scales;
-  const std::byte* zeros;  // null: every zero point is 2^(bits - 1)
+  const std::byte* zeros;    // null: every zero point is 2^(bits - 1)
   bool bf16_scales = false;  // each counts as the f16 next to it: the same number from 2^-14 on
-  int added_to_zeros = 0;  // GPTQ's first format stores zero points less 1, modulo 2^bits
+  int added_to_zeros = 0;    // GPTQ's first format stores zero points less 1, modulo 2^bits
   /// Of gptq: columns here are those of `integers` in this order, so that groups are neighbours.
   /// Null: they are.
   const int32_t* order = nullptr;
