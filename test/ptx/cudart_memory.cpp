@@ -180,6 +180,21 @@ cudaError_t cudaMemsetAsync(void* to, int byte, size_t count, cudaStream_t handl
   return fill_in_stream(cuda, to, byte, count, *stream);
 }
 
+cudaError_t cudaMemset2DAsync(void* to, size_t pitch, int byte, size_t width, size_t height,
+                              cudaStream_t handle) {
+  Locked locked;
+  Runtime& cuda = locked.runtime;
+  if (const cudaError_t error = cuda.begin()) return error;
+  Stream* stream = cuda.stream_of(handle);
+  if (!stream) return cuda.end(cudaErrorInvalidResourceHandle);
+  if (width > pitch) return cuda.end(cudaErrorInvalidPitchValue);
+  for (size_t row = 0; row < height; row++) {
+    std::byte* from = static_cast<std::byte*>(to) + row * pitch;
+    if (const cudaError_t error = fill_in_stream(cuda, from, byte, width, *stream)) return error;
+  }
+  return cudaSuccess;
+}
+
 cudaError_t cudaMemset(void* to, int byte, size_t count) {
   return cudaMemsetAsync(to, byte, count, nullptr);
 }
