@@ -13,13 +13,21 @@ namespace minicpm {
 
 /// Counts up with every change of what crosses the border: this file, backend.h, and all that they
 /// include.
-constexpr int kPluginVersion = 1;
+constexpr int kPluginVersion = 2;
+
+/// What a device can do at most, a second, by its clocks and widths.
+struct DeviceLimits {
+  double bytes = 0;     // of its memory
+  double flop = 0;      // of float32, multiplications and additions
+  double int8_ops = 0;  // the same of int8, on tensor cores
+};
 
 struct PluginDevice {
   std::string name;         // as plans name it: "cuda:0"
   std::string description;  // the device's own name
   std::string isa;          // "sm_90"
   int64_t free_bytes, total_bytes;
+  DeviceLimits limits;
 };
 
 /// What decides how much a backend takes beside tensors and KV blocks.

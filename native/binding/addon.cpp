@@ -59,6 +59,11 @@ Napi::Value plugin_devices(const Napi::CallbackInfo& info) {
     device.Set("cores", 0);
     device.Set("freeBytes", static_cast<double>(each.free_bytes));
     device.Set("totalBytes", static_cast<double>(each.total_bytes));
+    Napi::Object limits = Napi::Object::New(env);
+    limits.Set("bytesPerSecond", each.limits.bytes);
+    limits.Set("flopsPerSecond", each.limits.flop);
+    limits.Set("int8OpsPerSecond", each.limits.int8_ops);
+    device.Set("limits", limits);
     result.Set(result.Length(), device);
   }
   return result;

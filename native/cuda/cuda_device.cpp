@@ -19,6 +19,34 @@ cudaStream_t stream_of(const Device& device) {
   return static_cast<cudaStream_t>(device.stream());
 }
 
+/// Operations of one multiprocessor a clock, as NVIDIA's papers on each architecture have them:
+/// float32 by its cores, int8 dense by its tensor cores.
+struct PerClock {
+  int flop, int8_ops;
+};
+
+PerClock per_clock(int capability) {
+  if (capability == 80) return {128, 4096};
+  if (capability >= 90 && capability < 120) return {256, 8192};
+  return {256, 2048};  // 8.6 to 8.9, 12.x
+}
+
+double attribute(cudaDeviceAttr which, int index) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, which, index), "asking what the device can do");
+  return value;
+}
+
+DeviceLimits limits_of(const cudaDeviceProp& properties, int index) {
+  const PerClock clock = per_clock(properties.major * 10 + properties.minor);
+  const double clocks =
+      1e3 * attribute(cudaDevAttrClockRate, index) * properties.multiProcessorCount;
+  // Memory moves bits twice a clock.
+  const double bits = 2e3 * attribute(cudaDevAttrMemoryClockRate, index) *
+                      attribute(cudaDevAttrGlobalMemoryBusWidth, index);
+  return {bits / 8, clocks * clock.flop, clocks * clock.int8_ops};
+}
+
 }  // namespace
 
 int device_count() {
@@ -49,7 +77,8 @@ DeviceProperties Device::properties() const {
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, index_), "asking what device it is");
   return {properties.name,
-          "sm_" + std::to_string(properties.major) + std::to_string(properties.minor)};
+          "sm_" + std::to_string(properties.major) + std::to_string(properties.minor),
+          limits_of(properties, index_)};
 }
 
 DeviceMemory Device::memory() const {

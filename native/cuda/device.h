@@ -7,12 +7,14 @@
 #include <string>
 
 #include "kernels/cuda/ops.h"
+#include "native/backend/plugin.h"
 
 namespace minicpm::cuda {
 
 struct DeviceProperties {
   std::string description;  // its own name
   std::string isa;          // "sm_90"
+  DeviceLimits limits;
 };
 
 /// Devices of this machine. Throws Error{kDevice} in CUDA's words where it cannot say.

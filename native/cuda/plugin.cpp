@@ -15,7 +15,7 @@ std::vector<PluginDevice> devices() {
     const DeviceProperties properties = device.properties();
     const DeviceMemory memory = device.memory();
     found.push_back({"cuda:" + std::to_string(i), properties.description, properties.isa,
-                     memory.free, memory.total});
+                     memory.free, memory.total, properties.limits});
   }
   return found;
 }

@@ -1,4 +1,5 @@
 /** A model as benches want it: weights and numbers, no tokenizer, nothing kept for later prompts. */
+import { chooseDevice } from "../chat/device.ts";
 import { type SpillOptions, spillOf } from "../chat/kv-spill.ts";
 import { type PackOptions, packingOf } from "../chat/packing.ts";
 import { checkKvType } from "../model/config.ts";
@@ -11,6 +12,7 @@ import { weightBytes, weightElements } from "../model/weight-size.ts";
 import {
   addon,
   type KvType,
+  type MachineLimits,
   type ModelPlan,
   type NativeDevice,
   type NativeModel,
@@ -44,8 +46,10 @@ export interface BenchModel {
   /** Weights in the files, whatever is made of them at load. */
   readonly bytes: number;
   readonly parameters: number;
-  /** The processor's own name. */
+  /** The processor's or the card's own name. */
   readonly processor: string;
+  /** The card's; absent where the machine's are measured. */
+  readonly limits?: MachineLimits | undefined;
 }
 
 /**
@@ -76,9 +80,13 @@ export async function loadBenchModel(
   const { rule } = chooseSparse(checkpoint.path, checkpoint.config, sparse);
   const { longRope } = extendRope(checkpoint.path, checkpoint.config, rope);
   const config = { ...checkpoint.plan.config, ...(longRope && { longRope }), sparse: rule };
-  const place = { device, threads, kvType, isa, cacheBytes: 0, ...packingOf(packing, checkpoint) };
-  const machine = withPublicErrors(() => addon().devices()).find((each) => each.name === device);
-  const spill = spillOf({ kvSpill, kvMemoryBytes }, rule, machine?.freeBytes ?? 0);
+  const { plugin, freeBytes } = chooseDevice(device, kvSpill === undefined ? undefined : "kvSpill");
+  const place = { device, plugin, threads, kvType, isa, cacheBytes: 0, ...packingOf(packing, checkpoint) };
+  const devices = withPublicErrors(() =>
+    plugin === undefined ? addon().devices() : addon().pluginDevices(plugin),
+  );
+  const machine = devices.find((each) => each.name === device);
+  const spill = spillOf({ kvSpill, kvMemoryBytes }, rule, freeBytes);
   const plan = { ...checkpoint.plan, config, ...place, ...spill };
   checkPackable(plan);
   const native = await withPublicErrors(() => addon().loadModel(plan, onProgress)).catch((error) => {
@@ -95,6 +103,7 @@ export async function loadBenchModel(
     bytes: weights.reduce((sum, weight) => sum + weightBytes(weight), 0),
     parameters: weights.reduce((sum, weight) => sum + weightElements(weight), 0),
     processor: machine?.description ?? "",
+    limits: machine?.limits,
   };
 }
 

@@ -122,7 +122,8 @@ function spillReads(native: NativeModel): () => SpillReads | undefined {
  * The limits for this model now, by as many threads and the same instruction set. A model that fits the caches is held
  * against the bandwidth of the caches: the probe reads as many bytes as a token reads weights.
  */
-async function machineLimits({ native, cost }: BenchModel): Promise<MachineLimits> {
+async function machineLimits({ native, cost, limits }: BenchModel): Promise<MachineLimits> {
+  if (limits) return limits;
   const bytes = Math.min(cost.linearBytes + cost.headBytes, mostProbeBytes);
   const isa = native.device === "cpu" ? native.isa : "baseline";
   const options = { threads: native.threads, isa, bytes, seconds: probeSeconds };

@@ -5,6 +5,8 @@ import { measure } from "../bench/measure.ts";
 import { rowOf, spillText } from "../bench/report.ts";
 import { findShape, knownShapes, writeShape } from "../bench/shape.ts";
 import { type WorkloadLists, workloadName, workloads } from "../bench/workload.ts";
+import { isDevice } from "../chat/device.ts";
+import type { NativeDevice } from "../native/binding.ts";
 import { addCurveOptions, benchCurve, type CurveFlags } from "./bench-curve.ts";
 import { type Output, outputs, rowPrinter } from "./bench-rows.ts";
 import { addVersusOptions, benchVersus, type VersusFlags } from "./bench-versus.ts";
@@ -43,7 +45,7 @@ interface BenchOptions extends OutputOptions, VersusFlags, CurveFlags, BenchLoad
   readonly shape?: string;
   readonly keep?: boolean;
   readonly ops?: boolean;
-  readonly device: "cpu" | "reference";
+  readonly device: NativeDevice;
 }
 
 export function addBenchCommand(program: Command, terminal: Terminal): void {
@@ -168,12 +170,21 @@ function addWhereOptions(command: Command): void {
   );
   add(new Option("--keep", "leave the shape's weights in the cache folder for the next time"));
   add(threadsOption());
-  add(new Option("--device <name>", "where to run").choices(["cpu", "reference"]).default("cpu"));
+  add(
+    new Option("--device <name>", "where to run: cpu, cuda:N or reference")
+      .argParser(guarded(readBenchDevice))
+      .default("cpu"),
+  );
   add(kvTypeOption());
   for (const option of spillOptions()) add(option);
   for (const option of packOptions()) add(option);
   add(sparseOption().default("auto"));
   add(ropeOption().default("native"));
+}
+
+function readBenchDevice(text: string): NativeDevice {
+  if (isDevice(text) && text !== "auto") return text;
+  throw new SettingError("should be cpu, cuda:N or reference, N a number");
 }
 
 /** Flags that the measurement asked for would not read. @throws UsageError */

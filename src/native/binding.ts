@@ -63,6 +63,8 @@ export interface DeviceInfo {
   readonly cores: number;
   readonly freeBytes: number;
   readonly totalBytes: number;
+  /** Of a card, by its clocks and widths. */
+  readonly limits?: MachineLimits;
 }
 
 /** Sampling by contract: see kernels/sample.h for the order of the processors and what each number means. */
@@ -260,7 +262,7 @@ export interface ProbeOptions {
   readonly seconds: number;
 }
 
-/** What this machine can do at most, medians over the passes. */
+/** What a machine can do at most. */
 export interface MachineLimits {
   readonly bytesPerSecond: number;
   /** float32 multiplications and additions, fused where the instruction set can. */
@@ -297,7 +299,7 @@ export interface NativeAddon {
   createCalibration(plan: ModelPlan, tokens: Int32Array, options: CalibrationOptions): NativeCalibration;
   /** kPackedLayout of kernels/packed.h: counts up when the bytes of packed matrices lie in another way. */
   readonly packedLayout: number;
-  /** Measures the machine, off the JavaScript thread, while nothing else should run. */
+  /** Measures the machine, medians over the passes, off the JavaScript thread, while nothing else should run. */
   probe(options: ProbeOptions): Promise<MachineLimits>;
   /**
    * What a plug-in has. Its file stays open.

@@ -180,6 +180,14 @@ testEmulated(
   },
 );
 
+testEmulated("bench measures a model on it, against the limits of the device", async () => {
+  const words = ["bench", tiny, "-p", "8", "-n", "2", "-r", "1", "--device", "cuda:0", "--json"];
+  const { out } = await minicpm(words, { env: { MINICPM_CUDA: emulatedPlugin } });
+  const rows: { share: number }[] = JSON.parse(out);
+  expect(rows).toMatchObject([{ test: "pp8", backends: "cuda:0 simt" }, { test: "tg2" }]);
+  for (const { share } of rows) expect(share).toBeGreaterThan(0);
+});
+
 testEmulated("doctor names the device and the plug-in", async () => {
   const { code, out } = await minicpm(["doctor"], { env: { MINICPM_CUDA: emulatedPlugin } });
   expect(code).toBe(0);

@@ -6,7 +6,9 @@ import { addonFile } from "../cli/cli-process.ts";
 import { root, testNeeding } from "../needs.ts";
 import { type RunOptions, withModel, withSequence } from "../real/native-model.ts";
 
-export const emulatedPlugin = join(root, "build/Release/minicpm_cuda_emulated.node");
+/** Or another plug-in, by which the same tests run on a real card (bench/gpu.sh). */
+export const emulatedPlugin =
+  process.env.MINICPM_TEST_PLUGIN ?? join(root, "build/Release/minicpm_cuda_emulated.node");
 export const testEmulated: TestAPI = testNeeding([addonFile, emulatedPlugin], "npm run build:native");
 
 /** Where to run. */

@@ -43,7 +43,7 @@ Device::Use::~Use() {
 }
 
 DeviceProperties Device::properties() const {
-  return {"an emulated device", "simt"};
+  return {"an emulated device", "simt", {.bytes = 1e9, .flop = 1e9, .int8_ops = 1e9}};
 }
 
 DeviceMemory Device::memory() const {

@@ -63,6 +63,12 @@ bool attribute_of(cudaDeviceAttr attribute, int& value) {
       return value = kMinor, true;
     case cudaDevAttrL2CacheSize:
       return value = 4 << 20, true;
+    case cudaDevAttrClockRate:
+      return value = 1410000, true;  // kHz
+    case cudaDevAttrMemoryClockRate:
+      return value = 1215000, true;  // kHz
+    case cudaDevAttrGlobalMemoryBusWidth:
+      return value = 5120, true;  // bits
     case cudaDevAttrIntegrated:
       return value = 0, true;
     default:
