@@ -59,13 +59,18 @@ testStandIn("any call may fail: it says so, nothing leaks, and the next model ru
 
 testStandIn("any allocation may fail, and a device too small is refused with numbers", async () => {
   const { second: whole } = await runs();
+  let failed = 0;
   for (let allocation = 1; allocation < 40; allocation += 7) {
     const { first, second, end } = await runs({ PTX_FAIL_ALLOCATION: `${allocation}` });
-    if (first.error) expect(first.error).toMatch(/^kOutOfMemory: \d+ bytes .*are needed/);
-    else expect(first).toEqual(whole);
-    expect(second.tokens ?? second.error).toEqual(whole.tokens);
+    const errors = [first, second].flatMap(({ error }) => error ?? []);
+    // Where memory was kept for later, letting go of it makes room.
+    failed += errors.length;
+    expect(errors.length, `allocation ${allocation}`).toBeLessThanOrEqual(1);
+    for (const error of errors) expect(error).toMatch(/^kOutOfMemory: \d+ bytes .*are needed/);
+    expect([first, second]).toContainEqual(whole);
     expect(end).toContain("all was freed");
   }
+  expect(failed).toBeGreaterThan(1);
   const { first } = await runs({ PTX_VRAM: "500000" });
   expect(first.error).toMatch(/^kOutOfMemory: \d+ bytes are needed on cuda:0, \d+ are free/);
 });
