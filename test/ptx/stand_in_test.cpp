@@ -204,7 +204,7 @@ TEST("PTX devices that are not there, and drivers too old, answer as CUDA does")
   CHECK(cudaSetDevice(1) == cudaErrorInvalidDevice && cudaSetDevice(0) == cudaSuccess);
   CHECK(cudaGetDeviceProperties(&properties, 0) == cudaSuccess && properties.major == 8);
   CHECK(cudaDeviceGetAttribute(&count, cudaDevAttrWarpSize, 0) == cudaSuccess && count == 32);
-  CHECK(cudaDeviceGetAttribute(&count, cudaDevAttrClockRate, 0) == cudaErrorInvalidValue);
+  CHECK(cudaDeviceGetAttribute(&count, cudaDevAttrMaxPitch, 0) == cudaErrorInvalidValue);
 }
 
 TEST("PTX device memory has an end, and says how much is left") {
