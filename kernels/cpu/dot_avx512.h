@@ -32,10 +32,11 @@ inline Dots multiply_scales(Dots a, Dots b) {
   return _mm512_mul_ps(a, b);
 }
 
-template <DType F>
-inline void load_steps(const unsigned char* lines, Bytes* steps) {
+/// Unpacks 32 columns of tile `r` of R.
+template <DType F, int R>
+inline void load_steps(const unsigned char* lines, int r, Bytes (&steps)[kSteps][R]) {
   if constexpr (has_planes(F)) {
-    load_steps<DType::w4>(lines, steps);
+    load_steps<DType::w4>(lines, r, steps);
     const __m512i mask = _mm512_set1_epi8(kPlaneMask<F>);
     for (int s = 0; s < kSteps; s++) {
       const __m512i bits =
@@ -43,8 +44,8 @@ inline void load_steps(const unsigned char* lines, Bytes* steps) {
       const int shift = plane_shift<F>(s);
       const __m512i moved = shift < 0 ? _mm512_srli_epi16(bits, static_cast<unsigned>(-shift))
                                       : _mm512_slli_epi16(bits, static_cast<unsigned>(shift));
-      // steps[s] | (moved & mask)
-      steps[s] = _mm512_ternarylogic_epi32(steps[s], moved, mask, 0xf8);
+      // steps[s][r] | (moved & mask)
+      steps[s][r] = _mm512_ternarylogic_epi32(steps[s][r], moved, mask, 0xf8);
     }
     return;
   }
@@ -54,35 +55,47 @@ inline void load_steps(const unsigned char* lines, Bytes* steps) {
     for (int j = 0; j < kInLine; j++) {
       const __m512i shifted =
           j == 0 ? line : _mm512_srli_epi16(line, static_cast<unsigned>(j * kBits));
-      steps[i * kInLine + j] =
+      steps[i * kInLine + j][r] =
           F == DType::w8 ? shifted : _mm512_and_si512(shifted, _mm512_set1_epi8((1 << kBits) - 1));
     }
   }
 }
 
-/// dots[v] of steps [First, Last) of V vectors of rows; column step s of the activations is at
-/// x[s * stride], and they add up to `sum`.
-template <int Zero, int First, int Last, int V>
-inline void dot(const Bytes (*steps)[kSteps], const int32_t* x, int64_t stride, int32_t sum,
-                Dots* dots) {
-  __m512i sums[V];
-  for (int v = 0; v < V; v++) sums[v] = _mm512_set1_epi32(-Zero * sum);
-  for (int s = First; s < Last; s++) {
-    __m512i four = _mm512_set1_epi32(x[s * stride]);
-    if (V > 1) asm("" : "+v"(four));  // one load, not one for every product
-    for (int v = 0; v < V; v++) sums[v] = _mm512_dpbusd_epi32(sums[v], steps[v][s], four);
+/// dots[r][m] of steps [First, Last) of R tiles and M rows of activations; sums start at starts[m].
+/// It goes step by step: a sum waits for its last product, so all of them grow side by side.
+template <int First, int Last, int R, int M>
+inline void dot(const Bytes (&steps)[kSteps][R], const int32_t* x, const int32_t* starts,
+                Dots (&dots)[R][M]) {
+  __m512i sums[R][M];
+  for (int m = 0; m < M; m++) {
+    for (int r = 0; r < R; r++) sums[r][m] = _mm512_set1_epi32(starts[m]);
   }
-  for (int v = 0; v < V; v++) dots[v] = _mm512_cvtepi32_ps(sums[v]);
+#pragma GCC unroll 8
+  for (int s = First; s < Last; s++) {
+    Bytes weights[R];
+    for (int r = 0; r < R; r++) weights[r] = steps[s][r];
+#pragma GCC unroll 8
+    for (int m = 0; m < M; m++) {
+      __m512i four = _mm512_set1_epi32(x[s * M + m]);
+      if (R > 1) asm("" : "+v"(four));  // one load, not one for every product
+      for (int r = 0; r < R; r++) sums[r][m] = _mm512_dpbusd_epi32(sums[r][m], weights[r], four);
+    }
+  }
+  for (int r = 0; r < R; r++) {
+    for (int m = 0; m < M; m++) dots[r][m] = _mm512_cvtepi32_ps(sums[r][m]);
+  }
 }
 
 template <DType F, int Zero, int R, int M, typename Use>
 inline void each_dot(const unsigned char* lines, int64_t tile_bytes, RoundedColumns x, Use use) {
-  Bytes steps[R][kSteps];
-  for (int r = 0; r < R; r++) load_steps<F>(lines + r * tile_bytes, steps[r]);
-  for (int m = 0; m < M; m++) {
-    Dots dots[R];
-    dot<Zero, 0, kSteps, R>(steps, x.integers + m, M, x.sums[m], dots);
-    for (int r = 0; r < R; r++) use(r, m, dots[r]);
+  Bytes steps[kSteps][R];
+  for (int r = 0; r < R; r++) load_steps<F>(lines + r * tile_bytes, r, steps);
+  int32_t starts[M];
+  for (int m = 0; m < M; m++) starts[m] = -Zero * x.sums[m];
+  Dots dots[R][M];
+  dot<0, kSteps>(steps, x.integers, starts, dots);
+  for (int r = 0; r < R; r++) {
+    for (int m = 0; m < M; m++) use(r, m, dots[r][m]);
   }
 }
 
@@ -97,43 +110,22 @@ template <DType F, int R, int M, typename Use>
 inline void each_stepped_dot(const unsigned char* lines, const int8_t* column_steps,
                              int64_t tile_bytes, RoundedColumns x, Use use) {
   constexpr int kZero = packed_zero(F), kHalf = kSteps / 2;
-  Bytes steps[R][kSteps];
-  Dots first_steps[R], last_steps[R];
+  Bytes steps[kSteps][R];
+  for (int r = 0; r < R; r++) load_steps<F>(lines + r * tile_bytes, r, steps);
+  int32_t starts[2][M];
+  for (int m = 0; m < M; m++) {
+    starts[0][m] = -kZero * x.halves[m];
+    starts[1][m] = -kZero * (x.sums[m] - x.halves[m]);
+  }
+  Dots first[R][M], last[R][M];
+  dot<0, kHalf>(steps, x.integers, starts[0], first);
+  dot<kHalf, kSteps>(steps, x.integers, starts[1], last);
   for (int r = 0; r < R; r++) {
-    load_steps<F>(lines + r * tile_bytes, steps[r]);
-    first_steps[r] = load_scales(column_steps + r * tile_bytes);
-    last_steps[r] = load_scales(column_steps + r * tile_bytes + kPackedRows);
-  }
-  for (int m = 0; m < M; m++) {
-    Dots first[R], last[R];
-    dot<kZero, 0, kHalf, R>(steps, x.integers + m, M, x.halves[m], first);
-    dot<kZero, kHalf, kSteps, R>(steps, x.integers + m, M, x.sums[m] - x.halves[m], last);
-    for (int r = 0; r < R; r++) {
-      use(r, m, add_stepped(first[r], first_steps[r], last[r], last_steps[r]));
-    }
-  }
-}
-
-/// dots[r][m] of steps [First, Last) of two tiles as they lie unpacked; sums start at starts[m].
-template <int First, int Last, int M>
-inline void dot_unpacked(const Bytes (&steps)[kSteps][2], const int32_t* x, const int32_t* starts,
-                         Dots (&dots)[2][M]) {
-  __m512i sums[2][M];
-  for (int m = 0; m < M; m++) sums[0][m] = sums[1][m] = _mm512_set1_epi32(starts[m]);
-#pragma GCC unroll 8
-  for (int s = First; s < Last; s++) {
-    const __m512i first = steps[s][0], second = steps[s][1];
-#pragma GCC unroll 6
+    const int8_t* at = column_steps + r * tile_bytes;
+    const Dots first_step = load_scales(at), last_step = load_scales(at + kPackedRows);
     for (int m = 0; m < M; m++) {
-      __m512i four = _mm512_set1_epi32(x[s * M + m]);
-      asm("" : "+v"(four));  // one load, not one for every product
-      sums[0][m] = _mm512_dpbusd_epi32(sums[0][m], first, four);
-      sums[1][m] = _mm512_dpbusd_epi32(sums[1][m], second, four);
+      use(r, m, add_stepped(first[r][m], first_step, last[r][m], last_step));
     }
-  }
-  for (int m = 0; m < M; m++) {
-    dots[0][m] = _mm512_cvtepi32_ps(sums[0][m]);
-    dots[1][m] = _mm512_cvtepi32_ps(sums[1][m]);
   }
 }
 

@@ -22,26 +22,34 @@ constexpr int64_t kStreamBytes = 1
 constexpr int64_t kLeastBytes = 1 << 15;  // less than this, times the rows, is not worth a thread
 constexpr int64_t kAhead = 4096;          // bytes of weights prefetched ahead
 
-/// Adds all columns of a tile times the M rows of x; y is [M][16].
-template <DType F, Scales S, int M>
+/// Adds all columns of R neighbouring tiles times the M rows of x; y is [R][M][16].
+template <DType F, Scales S, int R, int M>
 void multiply(const unsigned char* tile, const Linear& op, const QuantizedBlock& x, float* y) {
-  constexpr int64_t kBlockBytes = packed_block_bytes(F);
-  const int64_t columns = op.weight.columns;
+  constexpr int64_t kBlockBytes = packed_block_bytes(F), kVectors = R * kParts;
+  constexpr int64_t kBlocksAhead = (kAhead + kBlockBytes - 1) / kBlockBytes;
+  const int64_t columns = op.weight.columns, tile_bytes = packed_tile_bytes(op.weight);
   const int group = op.weight.group, shift = group_shift(S, group);
-  const PackedScales scales = packed_scales(tile, columns, group, S);
+  PackedScales scales[R];
+  for (int r = 0; r < R; r++) scales[r] = packed_scales(tile + r * tile_bytes, columns, group, S);
   const unsigned char* lines = tile + packed_scale_bytes(columns, group, S);
   const auto* integers = reinterpret_cast<const int32_t*>(x.integers);
 
-  Dots sums[kParts][M];
-  for (int v = 0; v < kParts; v++) {
+  Dots sums[kVectors][M];
+  for (int v = 0; v < kVectors; v++) {
     for (int m = 0; m < M; m++) sums[v][m] = no_dots();
   }
   const int64_t blocks = columns / kPackedColumns;
+  const int64_t jump = blocks > kBlocksAhead ? blocks - kBlocksAhead : 0;
   for (int64_t block = 0; block < blocks; block++) {
-    BlockScales weights[kParts];
-    for (int v = 0; v < kParts; v++) weights[v] = load_block_scales<S>(scales, v, block, shift);
-    for (int64_t line = 0; line < kBlockBytes; line += kPackedLine) {
-      __builtin_prefetch(lines + line + kAhead, 0, 3);
+    BlockScales weights[kVectors];
+    for (int v = 0; v < kVectors; v++) {
+      weights[v] = load_block_scales<S>(scales[v / kParts], v % kParts, block, shift);
+    }
+    const unsigned char* ahead = lines + kAhead + (block >= jump ? (R - 1) * tile_bytes : 0);
+    for (int r = 0; r < R; r++) {
+      for (int64_t line = 0; line < kBlockBytes; line += kPackedLine) {
+        __builtin_prefetch(ahead + r * tile_bytes + line, 0, 3);
+      }
     }
     const float* x_scales = x.scales + block * M;
     const int32_t* x_sums = x.sums + block * M;
@@ -50,32 +58,41 @@ void multiply(const unsigned char* tile, const Linear& op, const QuantizedBlock&
       sums[v][m] = add_block<S>(dot, weights[v], x_scales[m], x_sums[m], sums[v][m]);
     };
     if constexpr (S == Scales::two_level) {
-      const int8_t* steps = scales.step + 2 * block * kPackedRows;
-      each_stepped_dot<F, 1, M>(lines, steps, 0, rounded, add);
+      const int8_t* steps = scales[0].step + 2 * block * kPackedRows;
+      each_stepped_dot<F, R, M>(lines, steps, tile_bytes, rounded, add);
     } else {
-      each_dot<F, packed_zero(F, S), 1, M>(lines, 0, rounded, add);
+      each_dot<F, packed_zero(F, S), R, M>(lines, tile_bytes, rounded, add);
     }
     lines += kBlockBytes;
     integers += kSteps * M;
   }
-  for (int v = 0; v < kParts; v++) {
-    for (int m = 0; m < M; m++) store_dots(y + m * kPackedRows + v * kPartRows, sums[v][m]);
+  for (int v = 0; v < kVectors; v++) {
+    for (int m = 0; m < M; m++) {
+      store_dots(y + (v / kParts * M + m) * kPackedRows + v % kParts * kPartRows, sums[v][m]);
+    }
   }
 }
 
 /// Tiles [first, last) times all rows of x, block by block.
 template <DType F, Scales S, int M>
 void multiply_block(const Linear& op, int64_t block, int64_t first, int64_t last) {
+  constexpr int R = kTilesAtOnce;
   const QuantizedBlock x = quantized_block(op.x, block);
   const int64_t tile_bytes = packed_tile_bytes(op.weight);
   const auto* tiles = static_cast<const unsigned char*>(op.weight.data);
-  float y[M * kPackedRows];
+  float y[R * M * kPackedRows];
   for (int64_t i = 0; i < kAhead; i += kPackedLine) {
     __builtin_prefetch(tiles + first * tile_bytes + i, 0, 3);
   }
-  for (int64_t tile = first; tile < last; tile++) {
-    multiply<F, S, M>(tiles + tile * tile_bytes, op, x, y);
-    finish_tile(op, y, block * kQuantizedRows, M, tile);
+  const int64_t row = block * kQuantizedRows;
+  int64_t tile = first;
+  for (; tile + R <= last; tile += R) {
+    multiply<F, S, R, M>(tiles + tile * tile_bytes, op, x, y);
+    for (int r = 0; r < R; r++) finish_tile(op, y + r * M * kPackedRows, row, M, tile + r);
+  }
+  for (; tile < last; tile++) {
+    multiply<F, S, 1, M>(tiles + tile * tile_bytes, op, x, y);
+    finish_tile(op, y, row, M, tile);
   }
 }
 

@@ -34,9 +34,7 @@ inline void unpack_block(const unsigned char* tile, int64_t tile_bytes, const Te
   for (int r = 0; r < kUnpackedTiles; r++, tile += tile_bytes) {
     const PackedScales scales = packed_scales(tile, weight.columns, weight.group, S);
     const unsigned char* lines = tile + packed_scale_bytes(weight.columns, weight.group, S);
-    Bytes steps[kSteps];
-    load_steps<F>(lines + block * packed_block_bytes(F), steps);
-    for (int s = 0; s < kSteps; s++) to.steps[s][r] = steps[s];
+    load_steps<F>(lines + block * packed_block_bytes(F), r, to.steps);
     to.scales[r] = load_block_scales<S>(scales, 0, block, shift);
     if constexpr (S == Scales::two_level) {
       for (int half = 0; half < 2; half++) {
@@ -73,8 +71,8 @@ inline void multiply_columns(const UnpackedBlock* weights, int64_t blocks, const
     Dots dots[R][M];
     if constexpr (kHalved) {
       Dots first_half[R][M];
-      dot_unpacked<0, kSteps / 2, M>(weight.steps, integers, half_starts + block * M, first_half);
-      dot_unpacked<kSteps / 2, kSteps, M>(weight.steps, integers, starts + block * M, dots);
+      dot<0, kSteps / 2>(weight.steps, integers, half_starts + block * M, first_half);
+      dot<kSteps / 2, kSteps>(weight.steps, integers, starts + block * M, dots);
       for (int r = 0; r < R; r++) {
         for (int m = 0; m < M; m++) {
           dots[r][m] =
@@ -82,7 +80,7 @@ inline void multiply_columns(const UnpackedBlock* weights, int64_t blocks, const
         }
       }
     } else {
-      dot_unpacked<0, kSteps, M>(weight.steps, integers, starts + block * M, dots);
+      dot<0, kSteps>(weight.steps, integers, starts + block * M, dots);
     }
     for (int r = 0; r < R; r++) {
       for (int m = 0; m < M; m++) {
