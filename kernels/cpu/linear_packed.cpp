@@ -1,11 +1,11 @@
 // Linear with packed weights and int8 activations: integer lanes are weight rows, so sums never
 // cross lanes, and a tile of weights is read straight through.
 //
-// 32 columns of weights are unpacked into 8 registers and multiplied with up to 6 rows of
-// activations, whose float sums stay in registers over all columns. Sets of 512-bit vectors do so
-// for few rows only: with more, two tiles are unpacked once for all of them (linear_unpacked.h).
-// For the others unpacking anew for every 6 rows costs less than storing would: the packed weights
-// of an item stay in L2, a block of activations in L1.
+// 32 columns of weights are unpacked into registers and multiplied with up to 6 rows of
+// activations, whose float sums stay in registers over all columns; sets with room for it do so
+// with two tiles side by side. For every 6 rows weights are unpacked anew: the packed weights of an
+// item stay in L2, a block of activations in L1. Sets of 512-bit vectors unpack them once for all
+// where rows are many (linear_unpacked.h).
 #include "kernels/cpu/linear_packed.h"
 
 #include "kernels/cpu/linear_unpacked.h"
@@ -45,6 +45,7 @@ void multiply(const unsigned char* tile, const Linear& op, const QuantizedBlock&
     for (int v = 0; v < kVectors; v++) {
       weights[v] = load_block_scales<S>(scales[v / kParts], v % kParts, block, shift);
     }
+    // The end of a tile is followed by what is read already, and that by the next tile.
     const unsigned char* ahead = lines + kAhead + (block >= jump ? (R - 1) * tile_bytes : 0);
     for (int r = 0; r < R; r++) {
       for (int64_t line = 0; line < kBlockBytes; line += kPackedLine) {
@@ -106,7 +107,7 @@ void multiply_tiles(const Linear& op, int64_t first, int64_t last) {
   const auto left = static_cast<int>(op.x.rows % kQuantizedRows);
   int64_t unpacked = first;  // tiles before this one are done with all full blocks
   if constexpr (kUnpacks) {
-    if (op.x.rows > kQuantizedRows) {
+    if (full >= kUnpackedFrom) {
       unpacked = last - (last - first) % kUnpackedTiles;
       multiply_unpacked<F, S>(op, full, first, unpacked);
     }

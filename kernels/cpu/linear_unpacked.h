@@ -3,7 +3,7 @@
 //
 // Each product then takes its weights as they lie, a broadcast of activations serves both tiles,
 // and twelve sums of integers grow side by side: 96 of 132 vector operations of 32 columns are
-// products. Unpacked in registers for every six rows it is 96 of 160, in chains of eight.
+// products. Unpacked in registers for every six rows it is 96 of 160.
 #pragma once
 
 #include "kernels/cpu/block_scales.h"
@@ -13,6 +13,7 @@
 namespace minicpm::ISA {
 
 constexpr int kUnpackedTiles = 2;
+constexpr int64_t kUnpackedFrom = 4;  // blocks of six rows: for fewer, storing costs more
 
 #if defined(__AVX512F__)
 
