@@ -47,9 +47,22 @@ interface Context {
 
 interface Sequence {
   readonly nextTokenIndex: number;
+  clearHistory(): Promise<void>;
   controlledEvaluate(
-    input: readonly [token: number, options: { generateNext: { logits: true } }][],
-  ): Promise<readonly ({ next: { logits?: ReadonlyMap<number, number> } } | undefined)[]>;
+    input: readonly [token: number, options: { generateNext: Wanted }][],
+  ): Promise<readonly ({ next: Next } | undefined)[]>;
+}
+
+/** What a position is asked for; the one selected is the best. */
+interface Wanted {
+  readonly logits: true | { filter: { tokens: readonly number[]; includeSelected: true } };
+  readonly totalLogitWeight?: true;
+}
+
+interface Next {
+  readonly logits?: ReadonlyMap<number, number>;
+  /** Sum of exp(logit - the largest logit) over the vocabulary. */
+  readonly totalLogitWeight?: number;
 }
 
 /** Positions evaluated in one call: the binding hands out logits as maps, far larger than the numbers in them. */
@@ -64,11 +77,74 @@ const chunk = 32;
 export async function llamaCppLogits(
   file: string,
   tokens: Int32Array,
-  { threads, kvType, flashAttention }: LlamaCppOptions,
+  options: LlamaCppOptions,
 ): Promise<Float32Array[]> {
+  return withSequence(file, tokens.length, options, async (sequence) => {
+    const logits: Float32Array[] = [];
+    for await (const { next } of evaluate(sequence, tokens, () => ({ logits: true }))) {
+      logits.push(inOrder(next.logits));
+    }
+    return logits;
+  });
+}
+
+/**
+ * Runs each of `windows` as a text of its own and tells `onScore` the mean negative log-probability of its tokens but the
+ * first, in nats.
+ *
+ * @throws Error as llamaCppLogits
+ */
+export async function llamaCppScores(
+  file: string,
+  windows: readonly Int32Array[],
+  options: LlamaCppOptions,
+  onScore: (nll: number) => void,
+): Promise<void> {
+  const longest = Math.max(...windows.map(({ length }) => length));
+  await withSequence(file, longest, options, async (sequence) => {
+    for (const tokens of windows) {
+      await sequence.clearHistory();
+      const following = (position: number) => tokens[Math.min(position + 1, tokens.length - 1)] as number;
+      const outputs = evaluate(sequence, tokens, (position) => ({
+        logits: { filter: { tokens: [following(position)], includeSelected: true } },
+        totalLogitWeight: true,
+      }));
+      let total = 0;
+      for await (const { position, next } of outputs) {
+        if (position + 1 < tokens.length) total -= logProbability(next, following(position));
+      }
+      onScore(total / (tokens.length - 1));
+    }
+  });
+}
+
+async function* evaluate(sequence: Sequence, tokens: Int32Array, wanted: (position: number) => Wanted) {
+  for (let first = 0; first < tokens.length; first += chunk) {
+    const part = [...tokens.subarray(first, first + chunk)];
+    const outputs = await sequence.controlledEvaluate(
+      part.map((token, i) => [token, { generateNext: wanted(first + i) }]),
+    );
+    for (const i of part.keys()) yield { position: first + i, next: outputs[i]?.next ?? {} };
+  }
+  if (sequence.nextTokenIndex !== tokens.length) throw new Error("llama.cpp dropped a part of the text");
+}
+
+/** Of a token among the logits that were asked for. */
+function logProbability({ logits = new Map(), totalLogitWeight = Number.NaN }: Next, token: number): number {
+  const value = (logits.get(token) ?? Number.NaN) - Math.max(...logits.values()) - Math.log(totalLogitWeight);
+  if (Number.isNaN(value)) throw new Error("llama.cpp left out a logit");
+  return value;
+}
+
+async function withSequence<T>(
+  file: string,
+  length: number,
+  { threads, kvType, flashAttention }: LlamaCppOptions,
+  use: (sequence: Sequence) => Promise<T>,
+): Promise<T> {
   return withModel(file, threads, async (model) => {
     const context = await model.createContext({
-      contextSize: tokens.length + 1, // a full context drops its beginning
+      contextSize: length + 1, // a full context drops its beginning
       batchSize: chunk,
       sequences: 1,
       threads,
@@ -77,17 +153,7 @@ export async function llamaCppLogits(
       experimentalKvCacheValueType: kvType.toUpperCase(),
       ignoreMemorySafetyChecks: true,
     });
-    const sequence = context.getSequence();
-    const logits: Float32Array[] = [];
-    for (let first = 0; first < tokens.length; first += chunk) {
-      const part = [...tokens.subarray(first, first + chunk)];
-      const outputs = await sequence.controlledEvaluate(
-        part.map((token) => [token, { generateNext: { logits: true } }]),
-      );
-      for (const i of part.keys()) logits.push(inOrder(outputs[i]?.next.logits));
-    }
-    if (sequence.nextTokenIndex !== tokens.length) throw new Error("llama.cpp dropped a part of the text");
-    return logits;
+    return use(context.getSequence());
   });
 }
 
