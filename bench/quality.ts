@@ -4,12 +4,15 @@
  *
  * Usage: node bench/run.mjs bench/quality.ts MODEL TEXT_FILE [--formats w8-128,w4-128,...] [--methods rtn,p-gptq]
  *                                            [--calibration FILE] [--tokens N] [--threads N] [--out PATH]
+ *                                            [--keep FOLDER] [--no-speed]
  * MODEL is a folder of plain weights. The first N tokens (1,024) of TEXT_FILE are run, 512 to a window. Activations are
  * int8 beside packed weights, as they run; the KL of weights alone, with f32 ones, stands in the last column. Prints a
- * table; `--out` writes PATH.md, PATH.json and PATH.svg, where up and to the left is better. Wants
- * a build (`npm run build`), and for llama.cpp `npm install --prefix bench/peers`. Measure speed while nothing else runs.
+ * table; `--out` writes PATH.md, PATH.json and PATH.svg, where up and to the left is better, after each line; what
+ * PATH.json has is not measured again. Models are made in the temporary folder, or once and for all in that of `--keep`:
+ * with both, a first run with `--no-speed` takes the long part, and a second measures speed while nothing else runs. Wants
+ * a build (`npm run build`), and for llama.cpp `npm install --prefix bench/peers`.
  */
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -32,7 +35,7 @@ const windowTokens = 512;
 const engineProgram = fileURLToPath(new URL("../dist/cli/engine-program.js", import.meta.url));
 const usage =
   "usage: node bench/run.mjs bench/quality.ts MODEL TEXT_FILE [--formats w8-128,w4-128] [--methods rtn,p-gptq] " +
-  "[--calibration FILE] [--tokens N] [--threads N] [--out PATH]";
+  "[--calibration FILE] [--tokens N] [--threads N] [--out PATH] [--keep FOLDER] [--no-speed]";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -43,6 +46,8 @@ const { values, positionals } = parseArgs({
     tokens: { type: "string", default: "1024" },
     threads: { type: "string", default: "2" },
     out: { type: "string" },
+    keep: { type: "string" },
+    "no-speed": { type: "boolean", default: false },
   },
 });
 const [reference, file] = positionals;
@@ -58,17 +63,21 @@ const formats = values.formats.split(",").map((each) => {
 const methods = values.methods.split(",").map((each) => packMethods.find((one) => one === each));
 if (!reference || !file || positionals.length > 2 || ![count, threads].every((each) => each > 0)) fail();
 
-/** One line of the table. */
-interface Row {
-  readonly engine: string;
-  readonly format: string;
+/** What a format makes of the answers. */
+interface Quality {
   readonly bitsPerWeight: number;
   readonly perplexity: number;
   readonly kl: number;
   readonly sameBest: number;
-  readonly tokensPerSecond: number;
   /** With activations in float32. */
-  readonly weightsKl?: number;
+  readonly weightsKl?: number | undefined;
+}
+
+/** One line of the table. */
+interface Row extends Quality {
+  readonly engine: string;
+  readonly format: string;
+  readonly tokensPerSecond?: number | undefined;
 }
 
 const model = openModel(reference as string);
@@ -77,27 +86,27 @@ const text = model.tokenizer.encode(readFileSync(file as string, "utf8")).subarr
 const windows = Array.from({ length: Math.ceil(text.length / windowTokens) }, (_, i) =>
   text.subarray(i * windowTokens, (i + 1) * windowTokens),
 );
-const scratch = mkdtempSync(join(tmpdir(), "minicpm-quality-"));
+const before = values.out ? rowsOf(`${values.out}.json`) : [];
+const rows: Row[] = [];
+const folder = values.keep ?? mkdtempSync(join(tmpdir(), "minicpm-quality-"));
+mkdirSync(folder, { recursive: true });
+let ground: Float32Array[] | undefined;
 try {
-  const ground = await inWindows((tokens) => ours(reference as string, tokens, "f32"));
-  const rows: Row[] = [await ownRow(reference as string, "own weights")];
-  show(rows[0]);
+  await addOwn(reference as string, "own weights");
   for (const { format, group } of formats) {
     for (const method of methods) {
       if (!format || !group || !method) fail();
-      const path = join(scratch, "packed");
+      const path = join(folder, `${format}-${group}-${method}`);
       const calibration = values.calibration && readFileSync(values.calibration, "utf8");
-      await quantize(reference as string, path, { format, group, method, calibration, threads, force: true });
-      rows.push(await ownRow(path, `${format} g${group} ${method}`));
-      show(rows.at(-1));
+      if (!existsSync(path)) {
+        await quantize(reference as string, path, { format, group, method, calibration, threads });
+      }
+      await addOwn(path, `${format} g${group} ${method}`);
     }
   }
   for (const type of llamaCppAvailable() ? ggufTypes : []) {
-    const path = join(scratch, `${type}.gguf`);
-    await toGguf(reference as string, path, { type });
-    const logits = await inWindows((tokens) =>
-      llamaCppLogits(path, tokens, { threads, kvType: "f32", flashAttention: false }),
-    );
+    const path = join(folder, `${type}.gguf`);
+    if (!existsSync(path)) await toGguf(reference as string, path, { type });
     const spec = {
       kind: "llama.cpp",
       entry: llamaCppPath,
@@ -106,28 +115,59 @@ try {
       kvType: "f16",
       capacity: 256,
     } as const;
-    rows.push(rowOf("llama.cpp", type, statSync(path).size, logits, ground, await decodeSpeed(spec)));
-    show(rows.at(-1));
-    rmSync(path);
-  }
-  if (values.out) write(values.out, rows);
-
-  /** @param path whose weights are float, or packed */
-  async function ownRow(path: string, format: string): Promise<Row> {
-    const { packed, plan } = openModel(path);
-    const bytes = plan.files.reduce((sum, each) => sum + each.bytes, 0);
-    const weights = packed ? await inWindows((tokens) => ours(path, tokens, "f32")) : undefined;
-    const logits = packed ? await inWindows((tokens) => ours(path, tokens, "int8")) : ground;
-    const spec = {
-      kind: "minicpm",
-      model: path,
-      load: { device: "cpu", threads, kvType: "f16" },
-    } as const;
-    const row = rowOf("ours", format, bytes, logits, ground, await decodeSpeed(spec));
-    return weights ? { ...row, weightsKl: divergence(ground, weights).mean } : row;
+    await add("llama.cpp", type, spec, async () => {
+      const run = { threads, kvType: "f32", flashAttention: false } as const;
+      return qualityOf(statSync(path).size, await inWindows((tokens) => llamaCppLogits(path, tokens, run)));
+    });
   }
 } finally {
-  rmSync(scratch, { recursive: true, force: true });
+  if (!values.keep) rmSync(folder, { recursive: true, force: true });
+}
+
+/** @param path whose weights are float, or packed */
+async function addOwn(path: string, format: string): Promise<void> {
+  const spec = { kind: "minicpm", model: path, load: { device: "cpu", threads, kvType: "f16" } } as const;
+  await add("ours", format, spec, async () => {
+    const { packed, plan } = openModel(path);
+    const bytes = plan.files.reduce((sum, each) => sum + each.bytes, 0);
+    if (!packed) return qualityOf(bytes, await groundLogits());
+    const weights = await inWindows((tokens) => ours(path, tokens, "f32"));
+    const quality = await qualityOf(bytes, await inWindows((tokens) => ours(path, tokens, "int8")));
+    return { ...quality, weightsKl: divergence(await groundLogits(), weights).mean };
+  });
+}
+
+async function add(
+  engine: string,
+  format: string,
+  spec: EngineSpec,
+  quality: () => Promise<Quality>,
+): Promise<void> {
+  const known = before.find((row) => row.engine === engine && row.format === format);
+  const tokensPerSecond =
+    known?.tokensPerSecond ?? (values["no-speed"] ? undefined : await decodeSpeed(spec));
+  const row = { engine, format, ...(known ?? (await quality())), tokensPerSecond };
+  rows.push(row);
+  console.log(cells(row).join("  "));
+  if (values.out)
+    write(values.out, [...rows, ...before.filter((each) => !rows.some((one) => isSame(one, each)))]);
+}
+
+function isSame(a: Row, b: Row): boolean {
+  return a.engine === b.engine && a.format === b.format;
+}
+
+/** What an earlier run has measured on the same text. */
+function rowsOf(path: string): readonly Row[] {
+  if (!existsSync(path)) return [];
+  const { model: name, tokens, rows: found } = JSON.parse(readFileSync(path, "utf8"));
+  return name === model.name && tokens === text.length ? found : [];
+}
+
+/** Of the model's own weights. */
+async function groundLogits(): Promise<Float32Array[]> {
+  ground ??= await inWindows((tokens) => ours(reference as string, tokens, "f32"));
+  return ground;
 }
 
 async function inWindows(logitsOf: (tokens: Int32Array) => Promise<Float32Array[]>): Promise<Float32Array[]> {
@@ -156,23 +196,13 @@ async function decodeSpeed(spec: EngineSpec): Promise<number> {
   return Math.max(...speeds);
 }
 
-function rowOf(
-  engine: string,
-  format: string,
-  bytes: number,
-  logits: readonly Float32Array[],
-  ground: readonly Float32Array[],
-  tokensPerSecond: number,
-): Row {
-  const { mean, sameBest, positions } = divergence(ground, logits);
+async function qualityOf(bytes: number, logits: readonly Float32Array[]): Promise<Quality> {
+  const { mean, sameBest, positions } = divergence(await groundLogits(), logits);
   return {
-    engine,
-    format,
     bitsPerWeight: (8 * bytes) / parameters,
     perplexity: Math.exp(meanNll(logits)),
     kl: mean,
     sameBest: sameBest / positions,
-    tokensPerSecond,
   };
 }
 
@@ -196,13 +226,9 @@ function cells(row: Row): string[] {
     row.perplexity.toFixed(3),
     row.kl.toExponential(2),
     `${(100 * row.sameBest).toFixed(1)} %`,
-    row.tokensPerSecond.toFixed(1),
+    row.tokensPerSecond?.toFixed(1) ?? "",
     row.weightsKl?.toExponential(2) ?? "",
   ];
-}
-
-function show(row: Row | undefined): void {
-  if (row) console.log(cells(row).join("  "));
 }
 
 function write(path: string, rows: readonly Row[]): void {
@@ -225,8 +251,8 @@ function write(path: string, rows: readonly Row[]): void {
     `${JSON.stringify({ model: model.name, tokens: text.length, threads, rows }, undefined, 2)}\n`,
   );
   const points = rows
-    .filter(({ kl }) => kl > 0)
-    .map(({ engine, format, kl, tokensPerSecond }) => ({
+    .filter(({ kl, tokensPerSecond }) => kl > 0 && tokensPerSecond)
+    .map(({ engine, format, kl, tokensPerSecond = 0 }) => ({
       group: engine,
       name: format,
       x: kl,
