@@ -86,8 +86,7 @@ const text = model.tokenizer.encode(readFileSync(file as string, "utf8")).subarr
 const windows = Array.from({ length: Math.ceil(text.length / windowTokens) }, (_, i) =>
   text.subarray(i * windowTokens, (i + 1) * windowTokens),
 );
-const before = values.out ? rowsOf(`${values.out}.json`) : [];
-const rows: Row[] = [];
+const rows = new Map(before().map((row) => [`${row.engine} ${row.format}`, row]));
 const folder = values.keep ?? mkdtempSync(join(tmpdir(), "minicpm-quality-"));
 mkdirSync(folder, { recursive: true });
 let ground: Float32Array[] | undefined;
@@ -143,23 +142,20 @@ async function add(
   spec: EngineSpec,
   quality: () => Promise<Quality>,
 ): Promise<void> {
-  const known = before.find((row) => row.engine === engine && row.format === format);
+  const key = `${engine} ${format}`;
+  const known = rows.get(key);
   const tokensPerSecond =
     known?.tokensPerSecond ?? (values["no-speed"] ? undefined : await decodeSpeed(spec));
   const row = { engine, format, ...(known ?? (await quality())), tokensPerSecond };
-  rows.push(row);
+  rows.set(key, row);
   console.log(cells(row).join("  "));
-  if (values.out)
-    write(values.out, [...rows, ...before.filter((each) => !rows.some((one) => isSame(one, each)))]);
-}
-
-function isSame(a: Row, b: Row): boolean {
-  return a.engine === b.engine && a.format === b.format;
+  if (values.out) write(values.out);
 }
 
 /** What an earlier run has measured on the same text. */
-function rowsOf(path: string): readonly Row[] {
-  if (!existsSync(path)) return [];
+function before(): readonly Row[] {
+  const path = `${values.out}.json`;
+  if (!values.out || !existsSync(path)) return [];
   const { model: name, tokens, rows: found } = JSON.parse(readFileSync(path, "utf8"));
   return name === model.name && tokens === text.length ? found : [];
 }
@@ -231,7 +227,8 @@ function cells(row: Row): string[] {
   ];
 }
 
-function write(path: string, rows: readonly Row[]): void {
+function write(path: string): void {
+  const all = [...rows.values()].sort((a, b) => b.engine.localeCompare(a.engine)); // ours first
   const title = `${model.name} in every format`;
   const notes = [`${text.length} tokens of text; decode behind 128 tokens, ${threads} threads`];
   const head = [
@@ -244,13 +241,13 @@ function write(path: string, rows: readonly Row[]): void {
     "tok/s",
     "KL of weights",
   ];
-  const table = [head, head.map(() => "---"), ...rows.map(cells)].map((line) => `| ${line.join(" | ")} |`);
+  const table = [head, head.map(() => "---"), ...all.map(cells)].map((line) => `| ${line.join(" | ")} |`);
   writeFileSync(`${path}.md`, [`# ${title}`, "", notes.join(""), "", ...table, ""].join("\n"));
   writeFileSync(
     `${path}.json`,
-    `${JSON.stringify({ model: model.name, tokens: text.length, threads, rows }, undefined, 2)}\n`,
+    `${JSON.stringify({ model: model.name, tokens: text.length, threads, rows: all }, undefined, 2)}\n`,
   );
-  const points = rows
+  const points = all
     .filter(({ kl, tokensPerSecond }) => kl > 0 && tokensPerSecond)
     .map(({ engine, format, kl, tokensPerSecond = 0 }) => ({
       group: engine,
