@@ -6,9 +6,9 @@
  *                        [--depths D,...] [--kv-type f32|f16|int8] [--tokens-per-cell N] [--items N] [--draw]
  * MODEL is nano, or any folder with a tokenizer; lengths go beyond what a model was made for, nano's up to eight times. Prints
  * a table; `--out` writes it to FILE.md, the numbers to FILE.json and the heat maps to FILE.svg. FILE.json is written after
- * each length, and cells that it has of the same weights and settings are not run again; `--draw` runs none. A text is read
- * once for all the facts that it is asked for. It needs python3, for the texts. The whole grid of nano takes some 6 minutes
- * on two quiet cores:
+ * each length, and cells that it has of the same weights and settings are not run again; `--draw` runs none. FILE.md names
+ * the last run. A text is read once for all the facts that it is asked for. It needs python3, for the texts. The whole grid
+ * of nano takes some 6 minutes on two quiet cores:
  *
  *     node bench/run.mjs bench/needle.ts nano --out bench/results/needle-nano
  */
@@ -84,7 +84,8 @@ const report = { ...about, cells };
 const markdown = needleMarkdown(report);
 console.log(markdown.join("\n"));
 if (values.out !== undefined) {
-  const command = `node bench/run.mjs bench/needle.ts ${reference} --out ${values.out}`;
+  const given = process.argv.slice(2).filter((word) => word !== "--draw");
+  const command = ["node bench/run.mjs bench/needle.ts", ...given].join(" ");
   const text = [`# Needles found by ${report.model}`, "", `    ${command}`, "", ...markdown, ""];
   writeFileSync(`${values.out}.md`, text.join("\n"));
   writeFileSync(`${values.out}.svg`, needleChart(report));
