@@ -20,7 +20,8 @@ constexpr int kChunkSlots = kChunkBlocks * kBlockWindows;
 constexpr int kTileBlocks = kLanes / kBlockWindows;  // blocks of a tile of 16 windows
 constexpr int kTilesAhead = 3;                       // whose keys are fetched
 constexpr int kFetchedLine = 64;                     // bytes
-constexpr int kScoreRows = kWideLanes == 16 ? 8 : 4;
+constexpr int kScoreRows = kWideLanes == 16 ? 16 : 4;
+constexpr int kInt8ScoreRows = kWideLanes == 16 ? 8 : 4;
 
 /// The pooled keys of one layer and KV head of a sequence, and the queries of its group.
 struct PooledKeys {
@@ -64,6 +65,26 @@ inline void fetch(const T* from, int64_t count) {
   for (int64_t i = 0; i < count; i += kStep) __builtin_prefetch(from + i, 0, 2);
 }
 
+/// f(i, the fine pooled keys of the 4 blocks at index `at` + i quads) for each quad of a line.
+template <typename T, typename F>
+inline void each_quad(const T* const* blocks, int64_t at, F f) {
+  constexpr int kQuads = kFetchedLine / static_cast<int>(sizeof(T)) / kBlockWindows;
+  const T *a = blocks[0] + at, *b = blocks[1] + at, *c = blocks[2] + at, *d = blocks[3] + at;
+#if defined(__AVX512F__)
+  if constexpr (kQuads == 8) {
+    f32x16 quads[kQuads];
+    load_eight_quads(a, b, c, d, quads);
+#pragma GCC unroll 8
+    for (int i = 0; i < kQuads; i++) f(i, quads[i]);
+    return;
+  }
+#endif
+  for (int i = 0; i < kQuads; i++) {
+    const int j = i * kBlockWindows;
+    f(i, load_quads(a + j, b + j, c + j, d + j));
+  }
+}
+
 /// x[r][16 slots] = queries[r] . fine pooled key, for R rows from `row` on and the 4 blocks;
 /// fetches the same of those at `ahead`.
 template <typename T, int R>
@@ -77,14 +98,11 @@ inline void dot_tile(const PooledKeys& keys, int row, const T* const* blocks, co
     for (int i = 0; i < kTileBlocks; i++) {
       __builtin_prefetch(ahead[i] + keys.fine(line), 0, 2);
     }
-    for (int d = line; d < line + kStep; d++) {
-      const int64_t at = keys.fine(d);
-      const f32x16 fine =
-          load_quads(blocks[0] + at, blocks[1] + at, blocks[2] + at, blocks[3] + at);
+    each_quad(blocks, keys.fine(line), [&](int i, f32x16 fine) {
       for (int r = 0; r < R; r++) {
-        dots[r] = fma(fine, broadcast(queries[r * keys.dim + d]), dots[r]);
+        dots[r] = fma(fine, broadcast(queries[r * keys.dim + line + i]), dots[r]);
       }
-    }
+    });
   }
   for (int r = 0; r < R; r++) store(x + (row + r) * kChunkSlots, dots[r]);
 }
@@ -154,7 +172,7 @@ void dot_coarse(const PooledKeys& keys, int64_t first, int count, float* x) {
 /// x[r * stride + i] = queries[r] . int8 key i, for `tiles` tiles of 16 keys.
 inline void dot_lines(const PooledKeys& keys, const float* scales, int tiles, float* x,
                       int stride) {
-  on_row_tiles<kScoreRows>(0, keys.group, [&]<int R>(int row) {
+  on_row_tiles<kInt8ScoreRows>(0, keys.group, [&]<int R>(int row) {
     float scores[R * kBlockTokens];
     const float* queries = keys.queries + row * keys.dim;
     const Tile tile{R, R, 0, keys.dim, keys.dim, queries, scores};

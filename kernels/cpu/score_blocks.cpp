@@ -66,11 +66,15 @@ void weigh_chunk(Unit unit, int64_t chunk, int64_t next_chunk, size_t next_offse
   } else {
     dot_fine<T>(keys, chunk * kChunkBlocks, tiles, x);
   }
+  // All maxima before the exponentials, so that no row waits for another's.
   for (int r = 0; r < keys.group; r++) {
-    const auto [largest, sum] = softmax(x + r * kChunkSlots, low, slots);
+    const float largest = largest_within(x + r * kChunkSlots, low, slots);
     unit.largest[unit.at(r, chunk)] = largest;
-    unit.sums[unit.at(r, chunk)] = sum;
     unit.shares[unit.at(r, chunk)] = largest;
+  }
+  for (int r = 0; r < keys.group; r++) {
+    const int64_t at = unit.at(r, chunk);
+    unit.sums[at] = exp_within(x + r * kChunkSlots, low, slots, unit.largest[at]);
   }
   if (unit.coarse == 0) return;
   // Coarse window i ends in block i + 1.
@@ -92,9 +96,10 @@ void weigh_chunk(Unit unit, int64_t chunk, int64_t next_chunk, size_t next_offse
       dot_coarse<T>(some, chunk * kChunkBlocks, count, norms);
     }
     for (int r = 0; r < some.group; r++) {
-      const auto [largest, sum] = softmax(norms + r * kChunkBlocks, low, count);
+      const float largest = largest_within(norms + r * kChunkBlocks, low, count);
       unit.largest[unit.at(row + r, chunk)] = largest;
-      unit.sums[unit.at(row + r, chunk)] = sum;
+      unit.sums[unit.at(row + r, chunk)] =
+          exp_within(norms + r * kChunkBlocks, low, count, largest);
     }
   }
 }

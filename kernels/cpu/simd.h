@@ -68,10 +68,10 @@ inline float largest(f32x16 x) {
   return fold(x, [](auto a, auto b) { return a > b ? a : b; });
 }
 
-/// e^x, within 2 units of the last place; 0 where the result would be subnormal, infinity
-/// beyond 88.72. x = n ln 2 + r with |r| <= ln 2 / 2; e^r by a polynomial (Cephes, Moshier 1992),
+/// e^x for x <= 0 (or minus infinity), within 2 units of the last place; 0 where the result would
+/// be subnormal. x = n ln 2 + r with |r| <= ln 2 / 2; e^r by a polynomial (Cephes, Moshier 1992),
 /// times 2^n by adding n to the exponent. exp(0) is exactly 1.
-inline f32x16 exp(f32x16 x) {
+inline f32x16 exp_to_one(f32x16 x) {
   const f32x16 shifter =
       broadcast(0x1.8p23f);  // adding it rounds to an integer, which lands in the low bits
   const f32x16 shifted = fma(x, broadcast(0x1.715476p+0f), shifter);
@@ -86,8 +86,12 @@ inline f32x16 exp(f32x16 x) {
   p = fma(p, r, broadcast(1));
   p = fma(p, r, broadcast(1));
   const f32x16 power = add_to_exponent(p, shifted);
-  const f32x16 not_tiny = select_less(x, broadcast(-87.336544f), broadcast(0), power);
-  return select_less(broadcast(88.72283f), x, broadcast(__builtin_inff()), not_tiny);
+  return select_less(x, broadcast(-87.336544f), broadcast(0), power);
+}
+
+/// The same for any x: infinity beyond 88.72.
+inline f32x16 exp(f32x16 x) {
+  return select_less(broadcast(88.72283f), x, broadcast(__builtin_inff()), exp_to_one(x));
 }
 
 /// x / (1 + exp(-x)).

@@ -14,22 +14,23 @@ inline f32x16 within(f32x16 x, int64_t first, int64_t low, int64_t high) {
   return select_less(lane, before, hidden, select_less(lane, behind, x, hidden));
 }
 
-struct Softmax {
-  float largest, sum;
-};
-
-/// x[i] becomes e^(x[i] - largest) for the numbers [low, high), 0 before and behind, for whole
-/// vectors.
-inline Softmax softmax(float* x, int64_t low, int64_t high) {
-  f32x16 most = broadcast(-__builtin_inff()), total = broadcast(0);
+/// The largest of the numbers [low, high) of whole vectors.
+inline float largest_within(const float* x, int64_t low, int64_t high) {
+  f32x16 most = broadcast(-__builtin_inff());
   for (int64_t i = 0; i < high; i += kLanes) most = max(most, within(load(x + i), i, low, high));
-  const float top = ISA::largest(most);
+  return largest(most);
+}
+
+/// x[i] becomes e^(x[i] - top) for the numbers [low, high), 0 before and behind, for whole
+/// vectors. Returns their sum.
+inline float exp_within(float* x, int64_t low, int64_t high, float top) {
+  f32x16 total = broadcast(0);
   for (int64_t i = 0; i < high; i += kLanes) {
-    const f32x16 e = exp(within(load(x + i), i, low, high) - broadcast(top));
+    const f32x16 e = exp_to_one(within(load(x + i), i, low, high) - broadcast(top));
     store(x + i, e);
     total = total + e;
   }
-  return {top, sum(total)};
+  return sum(total);
 }
 
 }  // namespace minicpm::ISA

@@ -126,6 +126,7 @@ TEST("scores equal the definition, and masks and attention have the same bits on
       {DType::f16, 2, 64, 8, 660, rule_of(true, true, 1, 2, 5, 300)},
       {DType::f16, 1, 40, 3, 450, rule_of(false, false, 0, 1, 2, 0)},
       {DType::f16, 1, 128, 2, 900, rule_of(true, false, 2, 3, 6, 64)},
+      {DType::f16, 1, 32, 17, 470, rule_of(true, true, 1, 1, 3, 0)},
       {DType::i8, 2, 64, 8, 700, rule_of(true, true, 1, 1, 4, 0)},
   };
   for (const auto& [dtype, kv_heads, head_dim, group, length, rule] : cases) {
