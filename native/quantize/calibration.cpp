@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kSlabBytes = 64 << 20;  // of f32 weights
 constexpr int kPasses = 4;  // of refinement: each next one gains less, 0.4 % of the error the last
+constexpr double kSinkSquare = 1.0 / 4;  // of other rows; without any, sinks are ruined
 
 KvLayout layout_of(const Config& config) {
   return {
@@ -36,14 +37,16 @@ double log_sum(std::span<const float> x) {
 
 /// Scales each row to a mean square of 1, so that every token counts alike: the inputs of attention
 /// sinks may be a thousand times as large as others, and a gram matrix of theirs says nothing of
-/// the rest.
-void even_out(const Tensor& x) {
+/// the rest. The first `sinks` rows come to kSinkSquare.
+void even_out(const Tensor& x, int sinks) {
   for (int64_t t = 0; t < x.rows; ++t) {
     const std::span row(x.as<float>() + t * x.columns, static_cast<size_t>(x.columns));
     double square = 0;
     for (const float each : row) square += double{each} * each;
     if (square == 0) continue;
-    const auto scale = static_cast<float>(std::sqrt(static_cast<double>(x.columns) / square));
+    const double wanted = t < sinks ? kSinkSquare : 1;
+    const auto scale =
+        static_cast<float>(std::sqrt(wanted * static_cast<double>(x.columns) / square));
     for (float& each : row) each *= scale;
   }
 }
@@ -148,9 +151,8 @@ void Calibration::gather(const ModelPlan& layer, Site site) {
       inputs_ = inputs.columns;
       hessian_ = Buffer(sizeof(float) * static_cast<size_t>(inputs_ * inputs_));
     }
-    const Tensor counted = inputs.slice(options_.skipped, inputs.rows - options_.skipped);
-    even_out(counted);
-    backend_->run(Gram{.y = square(hessian_), .x = counted});
+    even_out(inputs, options_.sinks);
+    backend_->run(Gram{.y = square(hessian_), .x = inputs});
   }
   check_cancelled();
   split();

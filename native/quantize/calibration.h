@@ -14,7 +14,7 @@ namespace minicpm {
 
 struct CalibrationOptions {
   int window = 512;   // tokens, at most MiniCpm4::kMaxRows
-  int skipped = 0;    // first positions of each window that no gram matrix hears of (P-GPTQ: 4)
+  int sinks = 0;      // first positions of each window that count less (P-GPTQ: 4)
   int held_out = 0;   // last windows that only compare() uses
   float damping = 0;  // as in Feedback
 };
