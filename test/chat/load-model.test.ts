@@ -257,7 +257,7 @@ test("sparse attention runs as the model was trained, where it was not with a no
   expect(tiny.info).toMatchObject({ sparse: expect.stringMatching(/untrained$/) });
   expect(tiny.info.notices).toEqual([expect.stringContaining("not trained for it")]);
   expect(addon.plans.map(({ config, fingerprint }) => [config.sparse?.topK, fingerprint])).toEqual([
-    [8, expect.any(String)],
+    [24, expect.any(String)],
     [undefined, expect.not.stringMatching(addon.plans[0]?.fingerprint ?? "")],
     [64, expect.any(String)],
   ]);

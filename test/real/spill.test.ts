@@ -19,11 +19,11 @@ import {
 } from "./native-model.ts";
 
 const folder = scratchFolder();
-const capacity = 2176;
-const tokens = seededPrompt({ vocab_size: 2048 }, 8, 2050); // 33 blocks
+const capacity = 3648;
+const tokens = seededPrompt({ vocab_size: 2048 }, 8, 3522); // 56 blocks
 const other = seededPrompt({ vocab_size: 2048 }, 9, 1500);
 
-/** Memory for as many blocks of 64 tokens: nano attends to 16 at most, its first 1024 tokens. */
+/** Memory for as many blocks of 64 tokens: nano attends to 28 at most. */
 function spillOf(blocks: number, options: RunOptions): RunOptions {
   const { kv } = addon().memoryPlan(planOf("nano", options), { capacity: 64, sequences: 1 });
   return { ...options, spill: { path: join(folder, "spill"), bytes: blocks * kv } };
@@ -42,7 +42,7 @@ testNative.each(["f16", "int8"] as const)(
   async (kvType) => {
     const options = { kvType, threads: 2 };
     const expected = await withModel("nano", options, prefilled);
-    await withModel("nano", spillOf(16, options), async (model) => {
+    await withModel("nano", spillOf(28, options), async (model) => {
       expect(await prefilled(model)).toEqual(expected);
       const status = model.spillStatus();
       expect(status).toMatchObject({ folder: join(folder, "spill"), problem: "" });
@@ -56,7 +56,7 @@ testNative.each(["f16", "int8"] as const)(
 testNative("forks and cut sequences whose blocks are on disk go on with the same bits", async () => {
   const run = (model: NativeModel) =>
     withSequence(model, capacity, async (sequence) => {
-      await prefillIn(sequence, tokens, 2050);
+      await prefillIn(sequence, tokens, 3522);
       const fork = sequence.fork();
       sequence.truncate(900);
       await sequence.prefill(other.subarray(0, 700));
@@ -66,7 +66,7 @@ testNative("forks and cut sequences whose blocks are on disk go on with the same
       return { cut, whole, logits };
     });
   const expected = await withModel("nano", { kvType: "f16" }, run);
-  await withModel("nano", spillOf(16, { kvType: "f16" }), async (model) => {
+  await withModel("nano", spillOf(28, { kvType: "f16" }), async (model) => {
     expect(await run(model)).toEqual(expected);
   });
 });
@@ -76,18 +76,18 @@ testNative("a sequence whose blocks are on disk is saved, and goes on without a 
   mkdirSync(saved);
   const options = { kvType: "f16", cacheBytes: 0 } as const;
   const expected = await withModel("nano", options, prefilled);
-  await withModel("nano", spillOf(16, options), (model) =>
+  await withModel("nano", spillOf(28, options), (model) =>
     withSequence(model, capacity, async (sequence) => {
-      await prefillIn(sequence, tokens, 2050);
+      await prefillIn(sequence, tokens, 3522);
       await sequence.save(saved);
     }),
   );
-  for (const how of [options, spillOf(16, options)]) {
+  for (const how of [options, spillOf(28, options)]) {
     await withModel("nano", how, (model) =>
       withSequence(model, capacity, async (sequence) => {
         let held = 0;
         await sequence.prefill(tokens, (_, cached) => (held = cached), saved);
-        expect(held).toBe(2048);
+        expect(held).toBe(3520);
         expect(bitsOf(sequence.logits())).toEqual(expected.logits);
       }),
     );
@@ -97,7 +97,7 @@ testNative("a sequence whose blocks are on disk is saved, and goes on without a 
 testNative(
   "loadModel with kvSpill answers the same, and refuses dense attention and too little memory",
   async () => {
-    const question = "Tell me more. ".repeat(150);
+    const question = "Tell me more. ".repeat(260);
     const options = { temperature: 0, maxTokens: 20, ignoreEos: true };
     await using plain = await loadModel("nano", { contextLength: capacity });
     const { text } = await plain.complete(question, options);
@@ -105,7 +105,7 @@ testNative(
     const spill = { contextLength: capacity, kvSpill: join(folder, "api"), cacheBytes: 0 };
     await using model = await loadModel("nano", {
       ...spill,
-      kvMemoryBytes: (plain.info.memory.kv / 34) * 16,
+      kvMemoryBytes: (plain.info.memory.kv / (capacity / 64)) * 28,
     });
     expect((await model.complete(question, options)).text).toBe(text);
     expect(model.spillStatus()?.bytesWritten).toBeGreaterThan(0);

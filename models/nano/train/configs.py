@@ -38,7 +38,7 @@ NANO = {
         "init_blocks": 1,
         "block_size": 64,
         "window_size": 256,
-        "topk": 8,
+        "topk": 24,
         "use_nope": False,
         "dense_len": 1024,
         "rule": "v4.1",
