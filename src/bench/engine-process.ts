@@ -145,8 +145,7 @@ class Child {
       };
       const onExit = (code: number | null, killed: string | null) => {
         done();
-        const how = killed ? `was ended by ${killed}` : `ended with code ${code}`;
-        reject(new Error(`The engine's process ${how}. ${this.#errorText.trim()}`.trim()));
+        reject(new Error(`The engine's process ${endOf(code, killed)}. ${this.#errorText.trim()}`.trim()));
       };
       const onError = (error: Error) => {
         done();
@@ -162,4 +161,10 @@ class Child {
       this.#child.send(request);
     });
   }
+}
+
+function endOf(code: number | null, signal: string | null): string {
+  if (signal === null) return `ended with code ${code}`;
+  const why = "as the system does where memory runs out: engines that are compared are loaded side by side";
+  return `was ended by ${signal}${signal === "SIGKILL" ? `, ${why}` : ""}`;
 }

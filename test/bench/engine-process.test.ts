@@ -74,3 +74,8 @@ test("the scheduling class is one of two, and the ordinary one puts nothing befo
   expect(name === "SCHED_OTHER" ? prefix : prefix.at(-1)).toEqual(name === "SCHED_OTHER" ? [] : "1");
   expect(["SCHED_OTHER", "SCHED_RR 1"]).toContain(name);
 });
+
+test("a process that is killed points at memory", async () => {
+  const engine = await started();
+  await expect(engine.measure(prompt(4), 0, 1)).rejects.toThrow(/ended by SIGKILL.*where memory runs out/);
+});

@@ -1,4 +1,4 @@
-// Answers as an engine's process does, after what the workload's numbers say: prompt 1 fails, 2 ends, 3 never answers.
+// Answers as an engine's process does, after what the workload's numbers say: prompt 1 fails, 2 ends, 3 never answers, 4 is killed.
 const about = { engine: "scripted", backend: "", threads: 3, loadSeconds: 0, variants: ["a", "b"] };
 
 process.on("message", (request) => {
@@ -13,6 +13,7 @@ process.on("message", (request) => {
     return undefined;
   }
   if (workload.prompt === 3) return undefined;
+  if (workload.prompt === 4) return process.kill(process.pid, "SIGKILL");
   const sample = { seconds: 2, tokensPerSecond: 10 * round + variant };
   return process.send({ sample, usage: { idleCpu: 0.25, idle: 1, memoryBytes: 1000 * round } });
 });
