@@ -28,7 +28,7 @@ interface Finished extends Contender {
   readonly series: Series[][];
 }
 
-/** Of free memory, what weights may take. */
+/** Of free memory, what all sides may take. */
 const memoryShare = 0.9;
 
 /** An engine that uses more of a core than this while it should rest disturbs the other. */
@@ -73,7 +73,7 @@ export async function runVersus(options: VersusOptions): Promise<VersusReport> {
   };
 }
 
-const oneByOneNote = "One after the other, not in turns: together the weights do not fit into memory.";
+const oneByOneNote = "One after the other, not in turns: together they do not fit into memory.";
 
 function restlessNotes(finished: readonly Finished[]): string[] {
   return finished
@@ -86,13 +86,13 @@ function restlessNotes(finished: readonly Finished[]): string[] {
 /** @throws OutOfMemoryError */
 function fitTogether(sides: readonly Side[]): boolean {
   const free = freemem() * memoryShare;
-  for (const { weightBytes } of sides) {
-    if (weightBytes > free) {
-      const remedy = "Take a smaller shape, or --vs-type q4_0 for llama.cpp.";
-      throw new OutOfMemoryError(weightBytes, freemem(), remedy);
+  for (const { memoryBytes } of sides) {
+    if (memoryBytes > free) {
+      const remedy = "Take a smaller shape, fewer tokens before, or --vs-type q4_0 for llama.cpp.";
+      throw new OutOfMemoryError(memoryBytes, freemem(), remedy);
     }
   }
-  return sides.reduce((sum, { weightBytes }) => sum + weightBytes, 0) <= free;
+  return sides.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0) <= free;
 }
 
 /** Runs batch after batch; the sides of one run in turns, with as many threads as the very first. */

@@ -44,6 +44,8 @@ export interface Side {
   readonly engine: EngineSpec["kind"];
   /** Of weights that a token reads. */
   readonly weightBytes: number;
+  /** Of what it holds: weights, and keys and values of the longest workload. */
+  readonly memoryBytes: number;
   /** @param threads of the side that ran first */
   readonly spec: (threads: number) => EngineSpec;
 }
@@ -53,11 +55,13 @@ export async function sidesOf(model: VersusModel, options: SideOptions): Promise
   const { peer, load } = options;
   const checkpoint = openCheckpoint(model.path);
   const plan = { ...checkpoint.plan, ...packingOf(load, checkpoint) };
-  const { linearBytes, headBytes } = modelCost(plan, load.kvType);
+  const { linearBytes, headBytes, kvBytes } = modelCost(plan, load.kvType);
+  const weightBytes = linearBytes + headBytes;
   const own: Side = {
     model: planTitle(model.name, plan),
     engine: "minicpm",
-    weightBytes: linearBytes + headBytes,
+    weightBytes,
+    memoryBytes: weightBytes + kvBytes * longest(options),
     spec: (threads) => ({
       kind: "minicpm",
       model: model.path,
@@ -83,12 +87,19 @@ export function pairsOf(sides: readonly (readonly Side[])[]): [Side, Side][] {
   return [...engines, ...models];
 }
 
+/** Tokens held at the end of the longest workload. */
+function longest({ workloads }: SideOptions): number {
+  return Math.max(...workloads.map(workloadHeld));
+}
+
+/** It holds weights twice, as they are in the file and in the order of its kernels, and a context for either flash attention. */
 async function llamaCppSide(
   { name, scratch }: VersusModel,
   checkpoint: OpenedCheckpoint,
   { entry }: Peer,
-  { peerWeights, load, workloads, signal, onWrite }: SideOptions,
+  options: SideOptions,
 ): Promise<Side> {
+  const { peerWeights, load, signal, onWrite } = options;
   const usual = load.pack ? peerWeightsBeside(load.pack) : ({ matrices: "F16", head: "F16" } as const);
   const file = await peerFile(checkpoint, {
     name,
@@ -97,12 +108,14 @@ async function llamaCppSide(
     signal,
     onProgress: (progress) => onWrite(`${name} for llama.cpp`, progress),
   });
-  const capacity = Math.max(...workloads.map(workloadHeld));
+  const capacity = longest(options);
   const { path, title, weightBytes } = file;
+  const { kvBytes } = modelCost(checkpoint.plan, load.kvType);
   return {
     model: title,
     engine: "llama.cpp",
     weightBytes,
+    memoryBytes: 2 * (weightBytes + kvBytes * capacity),
     spec: (threads) => ({ kind: "llama.cpp", entry, model: path, threads, kvType: load.kvType, capacity }),
   };
 }
@@ -115,10 +128,12 @@ async function onnxRuntimeSide(
   { load }: SideOptions,
 ): Promise<Side> {
   const { linearParameters, headParameters } = modelCost(plan, load.kvType);
+  const weightBytes = ((linearParameters + headParameters) * 4.25) / 8;
   return {
     model: `${name} int4`,
     engine: "onnxruntime",
-    weightBytes: ((linearParameters + headParameters) * 4.25) / 8,
+    weightBytes,
+    memoryBytes: weightBytes,
     spec: (threads) => ({ kind: "onnxruntime", entry, model: path, threads }),
   };
 }
