@@ -107,12 +107,12 @@ test("a shape or model that is not there is told, as JSON with --json", async ()
 
 testNative("bench with --kv-spill says what was read from disk", async () => {
   const folder = join(cache, "spill");
-  const words = ["bench", "nano", "-p", "0", "-n", "4", "-d", "2048", "-r", "1", "-t", "1", "-o", "json"];
-  const spill = ["--kv-spill", folder, "--kv-memory-bytes", String(2 ** 21)];
+  const words = ["bench", "nano", "-p", "0", "-n", "4", "-d", "3840", "-r", "1", "-t", "1", "-o", "json"];
+  const spill = ["--kv-spill", folder, "--kv-memory-bytes", String(3 * 2 ** 20)];
   const { code, out, err } = await minicpm([...words, ...spill]);
   expect(code).toBe(0);
   expect(JSON.parse(out)[0].samples_spill_misses[0]).toBeGreaterThan(0);
-  expect(err).toMatch(/tg4 @ d2048: \d+ of \d+ reads .* came from disk/);
+  expect(err).toMatch(/tg4 @ d3840: \d+ of \d+ reads .* came from disk/);
 });
 
 testNative("--ops gives each kind of op a line of its own below the table", async () => {

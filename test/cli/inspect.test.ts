@@ -49,7 +49,7 @@ test("--json has a stable shape whose groups add up", async () => {
   );
   expect(report.parameters).toBe(total);
   expect(report.sparseConfig.block_size).toBe(64);
-  expect(report.sparse).toMatch(/^InfLLM v2 v4.1, exact normalizer: 12 blocks of 64 keys/);
+  expect(report.sparse).toMatch(/^InfLLM v2 v4.1, exact normalizer: 28 blocks of 64 keys/);
   expect(report.config.maxContext).toBe(4096);
 });
 
@@ -85,7 +85,7 @@ test("without the addon the rest is shown, and why there is no memory table", as
 
 testNative("inspect shows what memory holds with --kv-spill", async () => {
   const words = ["inspect", nano, "--json"];
-  const spill = ["--kv-spill", "spill", "--kv-memory-bytes", String(2 ** 21)];
+  const spill = ["--kv-spill", "spill", "--kv-memory-bytes", String(3 * 2 ** 20)];
   const kv = async (more: string[]) => JSON.parse((await minicpm([...words, ...more])).out).memory.at(-1).kv;
   const [all, held] = [await kv([]), await kv(spill)];
   expect(held).toBeLessThan(all);
