@@ -17,35 +17,26 @@ constexpr int kLinesOfWarp = kWarp / kLanesOfLine;
 /// What a lane holds of a line: columns [first, first + kColumns) of four rows.
 template <DType kFormat>
 struct PackedLine {
-  // Formats with planes have lines of 4 bits, and the upper bits of 32 columns behind four of them.
-  static constexpr int kBits = has_planes(kFormat) ? 4 : packed_bits(kFormat);
-  static constexpr int kSteps = 8 / kBits;
+  using Block = PackedBlock<kFormat>;
+  static constexpr int kSteps = Block::kStepsOfLine;
   static constexpr int kColumns = kSteps * static_cast<int>(kPackedStep);
-  static constexpr int kLinesOfBlock = static_cast<int>(kPackedColumns) / kColumns;
 
-  Vector low, high;
+  Vector low, high;  // of the line, and of the plane with the upper bits
+  int first;         // step, in the block
 
-  DEVICE PackedLine(const unsigned char* integers, int64_t line, int part) : high{} {
-    const int64_t in_block = line % kLinesOfBlock;
-    const unsigned char* block = integers + line / kLinesOfBlock * packed_block_bytes(kFormat);
-    low = load_vector(block + in_block * kPackedLine + part * 16);
+  DEVICE PackedLine(const unsigned char* integers, int64_t line, int part)
+      : high{}, first(static_cast<int>(line % Block::kLines) * kSteps) {
+    const unsigned char* block =
+        integers + line / Block::kLines * packed_block_bytes(kFormat) + part * 16;
+    low = load_vector(block + Block::line_of(first) * kPackedLine);
     if constexpr (has_planes(kFormat)) {
-      const int64_t plane = kFormat == DType::w6 ? in_block / 2 : 0;
-      high = load_vector(block + (kLinesOfBlock + plane) * kPackedLine + part * 16);
+      high = load_vector(block + Block::plane_of(first) * kPackedLine);
     }
   }
 
-  /// Number u of row `r` in column `column` of the line, the `line`-th.
-  DEVICE int u(int r, int column, int64_t line) const {
-    const int step = column / 4, byte = column % 4 * 8;
-    int number = static_cast<int>(low.words[r] >> (byte + step * kBits)) & ((1 << kBits) - 1);
-    if constexpr (has_planes(kFormat)) {
-      constexpr int kUpper = packed_bits(kFormat) - 4;
-      const int in_block = static_cast<int>(line % kLinesOfBlock) * kSteps + step;
-      const int shift = byte + in_block % (8 / kUpper) * kUpper;
-      number |= static_cast<int>(high.words[r] >> shift & ((1 << kUpper) - 1)) << 4;
-    }
-    return number;
+  /// The numbers u of row `r` in step `step` of the line, a byte each.
+  DEVICE uint32_t four(int r, int step) const {
+    return Block::four(low.words[r], high.words[r], first + step);
   }
 };
 
@@ -63,8 +54,9 @@ DEVICE void add_line(float (&sums)[kRows][kRowsOfLane], const LinearRows& op,
   for (int step = 0; step < Line::kSteps; step++) {
     float q[kRowsOfLane][4];
     for (int r = 0; r < kRowsOfLane; r++) {
+      const uint32_t four = integers.four(r, step);
       for (int c = 0; c < 4; c++) {
-        q[r][c] = static_cast<float>(integers.u(r, step * 4 + c, line) - zero);
+        q[r][c] = static_cast<float>(static_cast<int>(four >> (8 * c) & 255) - zero);
       }
     }
     UNROLL
