@@ -72,6 +72,7 @@ const template = new ChatTemplate(tokenizer, {
 const encode: Encode = (content) =>
   template.encode([{ role: "user", content }], { addGenerationPrompt: true }).tokens;
 const weights = weightsHash(opened.path);
+const rule = chooseSparse(opened.path, config, "on").text;
 
 let about: Omit<NeedleReport, "cells"> | undefined;
 let cells = earlierCells();
@@ -138,19 +139,18 @@ function isHeld(attention: Cell["attention"], length: number, keys: number): boo
 }
 
 function aboutOf({ title, processor, native }: BenchModel): Omit<NeedleReport, "cells"> {
-  const rule = chooseSparse(opened.path, config, "on").text;
   const { isa, threads } = native;
   return { model: title, weights, kvType, processor, isa, threads, trainedLength: config.maxContext, rule };
 }
 
-/** What FILE.json has of the same weights and keys and values. */
+/** What FILE.json has of the same weights, keys and values, and rule of sparse attention. */
 function earlierCells(): readonly Cell[] {
   const file = `${values.out}.json`;
   if (values.out === undefined || !existsSync(file)) return [];
   const { cells: held, ...before } = JSON.parse(readFileSync(file, "utf8")) as NeedleReport;
   if (before.weights !== weights || before.kvType !== kvType) return [];
-  about = before;
-  return held;
+  about = { ...before, rule };
+  return before.rule === rule ? held : held.filter(({ attention }) => attention === "dense");
 }
 
 /** SHA-256 over the weight files, in the order of their names. */

@@ -45,6 +45,10 @@ if (!reference || !file || (asked !== undefined && !(Number.parseInt(asked, 10) 
 const { pack, activations } = values as PackOptions;
 const text = readFileSync(file, "utf8");
 const opened = openModel(reference);
+if (values.vs && opened.format !== "gguf") {
+  console.error("--vs llama.cpp takes a GGUF file; `minicpm convert` writes one.");
+  process.exit(2);
+}
 const { plan, tokenizer } = opened;
 const packGroup = pack && (Number(values["pack-group"]) as 128);
 const packing = packingOf({ pack, activations, packGroup }, opened);
@@ -68,8 +72,8 @@ const points: Point[] = [];
 if (values.points && existsSync(values.points)) {
   for (const line of readFileSync(values.points, "utf8").split("\n")) if (line) points.push(JSON.parse(line));
 }
-const ownRun = `${opened.path} ${pack ? `${pack}-${packGroup} ` : ""}${packing.activations}`;
-const peerRun = `${opened.path} in llama.cpp`;
+const ownRun = `${opened.path} ${pack ? `${pack}-${packGroup} ` : ""}${packing.activations} on ${file}`;
+const peerRun = `${opened.path} in llama.cpp on ${file}`;
 
 const model = await addon().loadModel({
   ...plan,

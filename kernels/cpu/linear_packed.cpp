@@ -110,7 +110,7 @@ void multiply_tiles(const Linear& op, int64_t first, int64_t last) {
   int64_t unpacked = first;  // tiles before this one are done with all full blocks
   if constexpr (kUnpacks) {
     if (full >= kUnpackedFrom) {
-      unpacked = last - (last - first) % kUnpackedTiles;
+      unpacked = last - (last - first) % kTilesAtOnce;
       multiply_unpacked<F, S>(op, full, first, unpacked);
     }
   }

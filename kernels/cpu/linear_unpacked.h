@@ -12,7 +12,6 @@
 
 namespace minicpm::ISA {
 
-constexpr int kUnpackedTiles = 2;
 constexpr int64_t kUnpackedFrom = 4;  // blocks of six rows: for fewer, storing costs more
 
 #if defined(__AVX512F__)
@@ -23,16 +22,16 @@ constexpr int64_t kRowBlocks = 24;      // that a tile stays unpacked for
 
 /// 32 columns of two tiles.
 struct UnpackedBlock {
-  Bytes steps[kSteps][kUnpackedTiles];
-  BlockScales scales[kUnpackedTiles];
-  Dots halves[kUnpackedTiles][2];  // the steps of w6's halves
+  Bytes steps[kSteps][kTilesAtOnce];
+  BlockScales scales[kTilesAtOnce];
+  Dots halves[kTilesAtOnce][2];  // the steps of w6's halves
 };
 
 template <DType F, Scales S>
 inline void unpack_block(const unsigned char* tile, int64_t tile_bytes, const Tensor& weight,
                          int64_t block, UnpackedBlock& to) {
   const int shift = group_shift(S, weight.group);
-  for (int r = 0; r < kUnpackedTiles; r++, tile += tile_bytes) {
+  for (int r = 0; r < kTilesAtOnce; r++, tile += tile_bytes) {
     const PackedScales scales = packed_scales(tile, weight.columns, weight.group, S);
     const unsigned char* lines = tile + packed_scale_bytes(weight.columns, weight.group, S);
     load_steps<F>(lines + block * packed_block_bytes(F), r, to.steps);
@@ -50,7 +49,7 @@ inline void unpack_block(const unsigned char* tile, int64_t tile_bytes, const Te
 template <DType F, Scales S>
 inline void multiply_columns(const UnpackedBlock* weights, int64_t blocks, const QuantizedBlock& x,
                              int64_t first, float* y) {
-  constexpr int R = kUnpackedTiles, M = kQuantizedRows;
+  constexpr int R = kTilesAtOnce, M = kQuantizedRows;
   constexpr bool kHalved = S == Scales::two_level;
   const auto* integers = reinterpret_cast<const int32_t*>(x.integers) + first * kSteps * M;
   const float* x_scales = x.scales + first * M;
@@ -100,7 +99,7 @@ inline void multiply_columns(const UnpackedBlock* weights, int64_t blocks, const
 static inline void prefetch_outputs(const Linear& op, int64_t row, int64_t tile) {
   const float* y = static_cast<const float*>(op.y.data) + tile * kPackedRows;
   for (int64_t i = row; i < row + kQuantizedRows; i++) {
-    for (int64_t r = 0; r < kUnpackedTiles; r++) {
+    for (int64_t r = 0; r < kTilesAtOnce; r++) {
       __builtin_prefetch(y + i * op.weight.rows + r * kPackedRows, 1, 3);
     }
   }
@@ -114,10 +113,10 @@ void multiply_unpacked(const Linear& op, int64_t full, int64_t first, int64_t la
   const int64_t all = op.weight.columns / kPackedColumns;
   const auto* tiles = static_cast<const unsigned char*>(op.weight.data);
   UnpackedBlock weights[kUnpackedBlocks];
-  float y[kRowBlocks][kUnpackedTiles * kTile];
+  float y[kRowBlocks][kTilesAtOnce * kTile];
   for (int64_t from = 0; from < full; from += kRowBlocks) {
     const int64_t to = from + kRowBlocks < full ? from + kRowBlocks : full;
-    for (int64_t tile = first; tile < last; tile += kUnpackedTiles) {
+    for (int64_t tile = first; tile < last; tile += kTilesAtOnce) {
       for (int64_t i = 0; i < to - from; i++) {
         for (float& sum : y[i]) sum = 0;
       }
@@ -131,7 +130,7 @@ void multiply_unpacked(const Linear& op, int64_t full, int64_t first, int64_t la
         for (int64_t i = from; i < to; i++) {
           if (ends) prefetch_outputs(op, i * kQuantizedRows, tile);
           multiply_columns<F, S>(weights, blocks, quantized_block(op.x, i), block, y[i - from]);
-          for (int64_t r = 0; ends && r < kUnpackedTiles; r++) {
+          for (int64_t r = 0; ends && r < kTilesAtOnce; r++) {
             finish_tile(op, y[i - from] + r * kTile, i * kQuantizedRows, kQuantizedRows, tile + r);
           }
         }

@@ -165,6 +165,5 @@ class Child {
 
 function endOf(code: number | null, signal: string | null): string {
   if (signal === null) return `ended with code ${code}`;
-  const why = "as the system does where memory runs out: engines that are compared are loaded side by side";
-  return `was ended by ${signal}${signal === "SIGKILL" ? `, ${why}` : ""}`;
+  return `was ended by ${signal}${signal === "SIGKILL" ? ", as the system does where memory runs out" : ""}`;
 }

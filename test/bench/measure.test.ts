@@ -41,6 +41,7 @@ testNative("each repetition has its time, rate, limits and share; the warm-up ha
     expect(tokensPerSecond).toBe(70 / seconds);
     expect(share).toBe(leastSeconds(measured.work, limits).seconds / seconds);
     expect(share).toBeGreaterThan(0);
+    expect(share).toBeLessThan(1.5); // some hundredths here: a model this small is mostly overhead
   }
 });
 

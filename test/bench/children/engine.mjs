@@ -1,4 +1,5 @@
-// Answers as an engine's process does, after what the workload's numbers say: prompt 1 fails, 2 ends, 3 never answers, 4 is killed.
+// Answers as an engine's process does, after what the workload's numbers say: prompt 1 fails, 2 ends, 3 never answers, 4 is
+// killed.
 const about = { engine: "scripted", backend: "", threads: 3, loadSeconds: 0, variants: ["a", "b"] };
 
 process.on("message", (request) => {
