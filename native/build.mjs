@@ -10,11 +10,12 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const at = process.argv.indexOf("--sanitize");
-const sanitize = at > 0 ? process.argv[at + 1] : "";
-const addonAlone = process.argv.includes("--addon");
+const { sanitize, addon: addonAlone } = parseArgs({
+  options: { addon: { type: "boolean" }, sanitize: { type: "string", default: "" } },
+}).values;
 const nodeGyp = createRequire(import.meta.url).resolve("node-gyp/bin/node-gyp.js");
 
 // node-gyp always builds in <directory>/build: a sanitized build gets a directory of links to the sources.
@@ -53,7 +54,7 @@ async function runShowingProgress(words) {
     if (!file) return;
     files++;
     if (stderr.isTTY) stderr.write(`\r\x1b[KCompiling the engine: ${files}, ${file}.cpp`);
-    else if (files === 1) stderr.write("Compiling the engine: a minute or two\n");
+    else if (files === 1) stderr.write("Compiling the engine: two or three minutes on two cores\n");
   };
   for (const stream of [child.stdout, child.stderr]) createInterface(stream).on("line", read);
   const [code] = await once(child, "close");
