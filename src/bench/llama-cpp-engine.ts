@@ -141,17 +141,20 @@ async function hold(
   depth: number,
   tokens: (count: number, salt: number) => Uint32Array,
 ): Promise<void> {
-  if (held.length > depth) {
-    if (!held.context.removeTokenCellsFromSequence(0, depth, -1))
-      throw new Error("llama.cpp keeps its cells");
-    held.length = depth;
-  }
+  cut(held, depth);
   if (depth - held.length > mostRead) {
-    const read = Math.min(depth, batch);
-    if (held.length < read) await feed(held, tokens(read - held.length, 1 << 20));
+    cut(held, batch); // what is repeated: its state is small
+    if (held.length < batch) await feed(held, tokens(batch - held.length, 1 << 20));
     await repeatHeld(held, depth);
   }
   if (held.length < depth) await feed(held, tokens(depth - held.length, 1 << 20));
+}
+
+/** Makes the context hold `length` tokens at most. */
+function cut(held: Held, length: number): void {
+  if (held.length <= length) return;
+  if (!held.context.removeTokenCellsFromSequence(0, length, -1)) throw new Error("llama.cpp keeps its cells");
+  held.length = length;
 }
 
 /** Makes the context hold `depth` tokens by repeating what it holds: its speed does not depend on their values. */
@@ -161,7 +164,7 @@ async function repeatHeld(held: Held, depth: number): Promise<void> {
   try {
     await held.context.saveSequenceStateToFile(short, 0, new Uint32Array(held.length));
     repeatState(short, long, depth);
-    if (!held.context.removeTokenCellsFromSequence(0, 0, -1)) throw new Error("llama.cpp keeps its cells");
+    cut(held, 0);
     held.length = (await held.context.loadSequenceStateFromFile(long, 0, depth)).length;
   } finally {
     rmSync(folder, { recursive: true, force: true });
