@@ -8,18 +8,36 @@ namespace minicpm {
 
 namespace {
 
-/// Larger for a higher score, then for a lower block: no two are equal.
-uint64_t rank_of(float score, int64_t block) {
-  const auto bits = std::bit_cast<uint32_t>(score + 0.0f);  // -0 is 0
-  const uint32_t ordered = bits >> 31 ? ~bits : bits | 0x80000000;
-  return uint64_t{ordered} << 32 | static_cast<uint32_t>(~block);
+constexpr int64_t kLines = 128;  // some times as many as are chosen
+
+/// Larger for a higher score.
+int32_t key_of(float score) {
+  const auto bits = std::bit_cast<int32_t>(score + 0.0f);  // -0 is 0
+  return bits ^ (bits >> 31 & 0x7fffffff);
+}
+
+/// Larger for a larger key, then for a lower block: no two are equal.
+int64_t rank_of(int32_t key, int64_t block) {
+  return int64_t{key} << 32 | static_cast<uint32_t>(~block);
+}
+
+/// One that at least `count` of the keys reach, and not many more: the largest of every kLines-th
+/// key, and of those the `count`-th.
+int32_t reached_by(int64_t count, const int32_t* keys, int64_t size) {
+  int32_t largest[kLines];
+  std::copy_n(keys, kLines, largest);
+  for (int64_t i = kLines; i + kLines <= size; i += kLines) {
+    for (int j = 0; j < kLines; j++) largest[j] = std::max(largest[j], keys[i + j]);
+  }
+  std::nth_element(largest, largest + count - 1, largest + kLines, std::greater<>());
+  return largest[count - 1];
 }
 
 void set_range(uint64_t* words, int64_t first, int64_t last) {
   for (int64_t b = first; b < last; b++) words[b / 64] |= uint64_t{1} << (b % 64);
 }
 
-void select(const SelectBlocks& op, int64_t position, int64_t row, uint64_t* ranks) {
+void select(const SelectBlocks& op, int64_t position, int64_t row, void* memory) {
   const SparseRule& rule = op.rule;
   uint64_t* words = op.masks.words + row * op.masks.stride;
   std::fill_n(words, op.masks.stride, 0);
@@ -30,11 +48,19 @@ void select(const SelectBlocks& op, int64_t position, int64_t row, uint64_t* ran
   set_range(words, end, blocks);
   const float* scores = op.scores.as<float>() + row * op.scores.columns;
   const int64_t candidates = end - rule.init_blocks;
-  for (int64_t i = 0; i < candidates; i++) {
-    ranks[i] = rank_of(scores[rule.init_blocks + i], rule.init_blocks + i);
-  }
+  auto* ranks = static_cast<int64_t*>(memory);
+  auto* keys = reinterpret_cast<int32_t*>(ranks + candidates);
+  for (int64_t i = 0; i < candidates; i++) keys[i] = key_of(scores[rule.init_blocks + i]);
   const int64_t chosen = std::min<int64_t>(rule.chosen(), candidates);
-  std::nth_element(ranks, ranks + chosen, ranks + candidates, std::greater<>());
+  // nth_element branches on every comparison; this leaves it few.
+  const bool many = chosen > 0 && chosen <= kLines && candidates >= 2 * kLines;
+  const int32_t least = many ? reached_by(chosen, keys, candidates) : INT32_MIN;
+  int64_t left = 0;
+  for (int64_t i = 0; i < candidates; i++) {
+    ranks[left] = rank_of(keys[i], rule.init_blocks + i);
+    left += keys[i] >= least;
+  }
+  std::nth_element(ranks, ranks + chosen, ranks + left, std::greater<>());
   for (int64_t i = 0; i < chosen; i++) {
     const int64_t block = static_cast<uint32_t>(~ranks[i]);
     set_range(words, block, block + 1);
@@ -44,7 +70,7 @@ void select(const SelectBlocks& op, int64_t position, int64_t row, uint64_t* ran
 }  // namespace
 
 void select_blocks(const SelectBlocks& op, Workers& workers) {
-  workers.reserve(static_cast<size_t>(op.scores.columns) * sizeof(uint64_t), 0);
+  workers.reserve(static_cast<size_t>(op.scores.columns) * (sizeof(int64_t) + sizeof(int32_t)), 0);
   for (const Segment& segment : op.segments) {
     struct Context {
       const SelectBlocks& op;
@@ -56,8 +82,7 @@ void select_blocks(const SelectBlocks& op, Workers& workers) {
         [](void* given, int item, int thread) {
           const auto& [op, segment, workers] = *static_cast<Context*>(given);
           select(op, segment.position + item / op.kv_heads,
-                 int64_t{segment.row} * op.kv_heads + item,
-                 static_cast<uint64_t*>(workers.scratch(thread)));
+                 int64_t{segment.row} * op.kv_heads + item, workers.scratch(thread));
         },
         &context);
   }
