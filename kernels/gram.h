@@ -15,4 +15,9 @@ struct Gram {
   void check() const;
 };
 
+/// Brings each row of x to a mean square of 1, so that every token counts alike; a row of zeros
+/// stays as it is. Inputs of attention sinks, the first tokens of a text, may be a thousand times
+/// as large as others, and a gram matrix of theirs says nothing of the rest.
+void even_out(const Tensor& x);
+
 }  // namespace minicpm

@@ -51,7 +51,7 @@ Napi::Value CalibrationBinding::create(const Napi::CallbackInfo& info) {
   const Napi::Object from = value::object(info[2], "options");
   const CalibrationOptions options{
       .window = value::integer(from, "window", 32, MiniCpm4::kMaxRows),
-      .sinks = value::integer(from, "sinks", 0, 16),
+      .even_out = from.Get("evenOut").ToBoolean(),
       .held_out = value::integer(from, "heldOut", 0, 1 << 20),
       .damping = static_cast<float>(value::number(from, "damping")),
   };

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "kernels/error.h"
+#include "kernels/gram.h"
 #include "kernels/packed.h"
 #include "native/backend/plugin.h"
 
@@ -15,7 +16,6 @@ namespace {
 
 constexpr int64_t kSlabBytes = 64 << 20;  // of f32 weights
 constexpr int kPasses = 4;  // of refinement: each next one gains less, 0.4 % of the error the last
-constexpr double kSinkSquare = 1.0 / 4;  // of other rows; without any, sinks are ruined
 
 KvLayout layout_of(const Config& config) {
   return {
@@ -33,22 +33,6 @@ double log_sum(std::span<const float> x) {
   double sum = 0;
   for (const float each : x) sum += std::exp(each - most);
   return most + std::log(sum);
-}
-
-/// Scales each row to a mean square of 1, so that every token counts alike: the inputs of attention
-/// sinks may be a thousand times as large as others, and a gram matrix of theirs says nothing of
-/// the rest. The first `sinks` rows come to kSinkSquare.
-void even_out(const Tensor& x, int sinks) {
-  for (int64_t t = 0; t < x.rows; ++t) {
-    const std::span row(x.as<float>() + t * x.columns, static_cast<size_t>(x.columns));
-    double square = 0;
-    for (const float each : row) square += double{each} * each;
-    if (square == 0) continue;
-    const double wanted = t < sinks ? kSinkSquare : 1;
-    const auto scale =
-        static_cast<float>(std::sqrt(wanted * static_cast<double>(x.columns) / square));
-    for (float& each : row) each *= scale;
-  }
 }
 
 std::span<const float> numbers(const Tensor& tensor, int64_t row) {
@@ -151,7 +135,7 @@ void Calibration::gather(const ModelPlan& layer, Site site) {
       inputs_ = inputs.columns;
       hessian_ = Buffer(sizeof(float) * static_cast<size_t>(inputs_ * inputs_));
     }
-    even_out(inputs, options_.sinks);
+    if (options_.even_out) even_out(inputs);
     backend_->run(Gram{.y = square(hessian_), .x = inputs});
   }
   check_cancelled();

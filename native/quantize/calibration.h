@@ -13,10 +13,10 @@
 namespace minicpm {
 
 struct CalibrationOptions {
-  int window = 512;   // tokens, at most MiniCpm4::kMaxRows
-  int sinks = 0;      // first positions of each window that count less (P-GPTQ: 4)
-  int held_out = 0;   // last windows that only compare() uses
-  float damping = 0;  // as in Feedback
+  int window = 512;       // tokens, at most MiniCpm4::kMaxRows
+  bool even_out = false;  // every token counts alike (P-GPTQ)
+  int held_out = 0;       // last windows that only compare() uses
+  float damping = 0;      // as in Feedback
 };
 
 /// Of the held-out windows, in nats; means over tokens, but for the first of each window.

@@ -36,8 +36,8 @@ export function addQuantizeCommand(program: Command, terminal: Terminal): void {
     .description(
       "Round a model's weights to 8, 4 or 2 bits (ternary), head and embedding to 8, and write them as a folder that " +
         "every command takes as a MODEL, whose weights are mapped as they are. GPTQ rounds column by column, each " +
-        "making up for the errors before it, by what a text makes of each layer's inputs; of that, P-GPTQ counts the " +
-        "first positions of texts less. Both tell how the answers have changed, and go on where they were ended. rtn " +
+        "making up for the errors before it, by what a text makes of each layer's inputs; for P-GPTQ every token of it " +
+        "counts alike, attention sinks too. Both tell how the answers have changed, and go on where they were ended. rtn " +
         "rounds to nearest, in seconds: the answers are those of --pack with the same format and group.",
     )
     .argument("<model>", "a folder or .gguf file, or a name of one as for the other commands")

@@ -211,8 +211,8 @@ export type CalibrationSite = "attention" | "attentionOut" | "mlp" | "mlpOut";
 export interface CalibrationOptions {
   /** Tokens of a window, 32 to 512; each is a text of its own. */
   readonly window: number;
-  /** First positions of each window that count less for `gather`. */
-  readonly sinks: number;
+  /** For `gather` every token counts alike, however large its inputs are. */
+  readonly evenOut: boolean;
   /** Last windows, which `gather` leaves out and `compare` is about. */
   readonly heldOut: number;
   /** Part of the mean of a gram matrix's diagonal that is added to it. */

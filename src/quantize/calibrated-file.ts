@@ -29,8 +29,8 @@ export interface CalibratedFileOptions {
   readonly packed: PackedModel;
   /** Windows of {@link windowTokens}. */
   readonly tokens: Int32Array;
-  /** First positions of each window that count less in the Hessians. */
-  readonly sinks: number;
+  /** Every token counts alike in the Hessians, however large its inputs are. */
+  readonly evenOut: boolean;
   /** Last windows, which the result is compared on. */
   readonly heldOut: number;
   /** A file that holds how many layers are finished. */
@@ -69,12 +69,12 @@ export async function* writeCalibratedFile(
   checkpoint: OpenedCheckpoint,
   options: CalibratedFileOptions,
 ): AsyncGenerator<CalibrationProgress, ModelComparison> {
-  const { packed, tokens, sinks, heldOut, layersFile, threads, signal } = options;
+  const { packed, tokens, evenOut, heldOut, layersFile, threads, signal } = options;
   const plan = planPackedFile(checkpoint, packed);
   const layers = new LayerPlans(checkpoint, { path, plan, threads });
   const calibration = addon().createCalibration(layers.of(0), tokens, {
     window: windowTokens,
-    sinks,
+    evenOut,
     heldOut,
     damping,
   });

@@ -20,7 +20,7 @@ const bits = { w8: "8 bits", w4: "4 bits", w2: "2 bits (ternary)" } as const;
 const methods: Readonly<Record<PackMethod, string>> = {
   rtn: "rounding to nearest",
   gptq: "GPTQ (arXiv:2210.17323)",
-  "p-gptq": "P-GPTQ (GPTQ in which the first positions of each text count less, arXiv:2506.07900)",
+  "p-gptq": "P-GPTQ (GPTQ in which every token counts alike, attention sinks too; after arXiv:2506.07900)",
 };
 
 export function writeModelCard(

@@ -50,9 +50,6 @@ export interface Quantized {
 
 export const defaultMethod: PackMethod = "rtn";
 
-/** First positions of a text that count less for P-GPTQ: attention sinks, whose inputs are like no others. */
-const sinkPositions = 4;
-
 /** Windows at the end of the calibration text that the result is compared on. */
 const heldOutWindows = 4;
 
@@ -64,8 +61,9 @@ const heldOutWindows = 4;
  *   gptq     column by column, those with the largest inputs first, each making up for the errors of those before it, by
  *            what the calibration text makes of a layer's inputs (Frantar et al. 2023, arXiv:2210.17323); then scales and
  *            integers in turn, each to where the layer's outputs change least
- *   p-gptq   the same, where the first positions of each text count a quarter (MiniCPM4 report, arXiv:2506.07900; there not
- *            at all, but here attention sinks are no louder than others, and unheard they would be ruined)
+ *   p-gptq   the same, with each token's inputs brought to one size first: those of a text's first positions, attention
+ *            sinks, may be so large that nothing else counts. The MiniCPM4 report (arXiv:2506.07900) leaves these
+ *            positions out, which ruins the sinks of other models.
  *
  * Memory beside the mapped source: some tens of MiB for `rtn`. The others hold one layer at a time: 16 bytes for the
  * square of the widest layer input, 4 for each number of the calibration text's hidden states (for MiniCPM4-8B 4.3 GB
@@ -111,7 +109,7 @@ export async function quantize(
         ? writeCalibratedFile(file, checkpoint, {
             packed,
             tokens,
-            sinks: method === "p-gptq" ? sinkPositions : 0,
+            evenOut: method === "p-gptq",
             heldOut: heldOutWindows,
             layersFile: folder.ownFile("layers"),
             threads: cores,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/feedback.h"
+#include "kernels/gram.h"
 #include "kernels/pack_feedback.h"
 #include "test/kernels/packed_arrays.h"
 

@@ -22,7 +22,7 @@ async function perplexity(model: string): Promise<number> {
 }
 
 testNeeding([addonFile, smolLm2, text], "npm run build:native, models/smollm2/fetch")(
-  "of what rounding SmolLM2 to nearest costs in w4, groups of 128, GPTQ saves at least half",
+  "of what rounding SmolLM2 to nearest costs in w4, groups of 128, P-GPTQ saves at least half, and more than GPTQ",
   async () => {
     const source = join(folder, "smollm2");
     await dequantize(smolLm2, source);
@@ -34,6 +34,8 @@ testNeeding([addonFile, smolLm2, text], "npm run build:native, models/smollm2/fe
     const own = await perplexity(source);
     const nearest = await rounded("nearest", { format: "w4", group: 128 });
     const gptq = await rounded("gptq", { format: "w4", group: 128, method: "gptq" });
-    expect(gptq - own).toBeLessThan((nearest - own) / 2);
+    const pGptq = await rounded("p-gptq", { format: "w4", group: 128, method: "p-gptq" });
+    expect(pGptq - own).toBeLessThan((nearest - own) / 2);
+    expect(pGptq).toBeLessThan(gptq);
   },
 );
