@@ -113,6 +113,34 @@ TEST("select_blocks takes the best scores, of equal ones the lower block, and fo
   }
 }
 
+TEST("select_blocks chooses as the definition does among many blocks, whatever their scores are") {
+  Random random(7);
+  Workers workers(2);
+  for (const int blocks : {255, 259, 400, 2050}) {
+    for (const int top : {3, 63, 200}) {
+      for (const int levels : {1, 5, 1 << 20}) {
+        const SparseRule rule = rule_of(false, false, 1, 2, top, 0);
+        Array scores(1, blocks);
+        for (size_t i = 0; i < static_cast<size_t>(blocks); i++) {
+          scores.set(i, static_cast<float>(random.below(levels)) - static_cast<float>(levels / 2));
+        }
+        scores.set(17, INFINITY);
+        scores.set(18, -INFINITY);
+        const Segment segment{0, 1, int64_t{blocks} * 64 - 1, nullptr};
+        const auto words = static_cast<size_t>(blocks + 63) / 64;
+        std::vector<uint64_t> expected(words, ~0ull), mask(words, ~0ull);
+        const auto op = [&](std::vector<uint64_t>& to) {
+          return SelectBlocks{
+              {to.data(), static_cast<int64_t>(words)}, scores.tensor(), {&segment, 1}, 1, rule};
+        };
+        reference::select_blocks(op(expected));
+        select_blocks(op(mask), workers);
+        CHECK(mask == expected);
+      }
+    }
+  }
+}
+
 TEST("scores equal the definition, and masks and attention have the same bits on all sets") {
   Random random(2);
   struct Given {
