@@ -5,7 +5,7 @@
  * Usage: node bench/run.mjs bench/context-curve.ts [0.5b] [8b] [--draw] [-- FLAGS...]
  * Points go to bench/results/context-curve-SIZE.jsonl as they are measured, and those that are there are not measured again:
  * remove the file to begin anew. `--draw` measures nothing. FLAGS go to `minicpm bench`. It needs dist/ (npm run build), some
- * 10 minutes and 4 GB of memory for the 0.5B; an hour, 19 GB of memory and 60 GB of disk for the 8B.
+ * 10 minutes and 4 GB of memory for the 0.5B; more than an hour, 19 GB of memory and 60 GB of disk for the 8B.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";

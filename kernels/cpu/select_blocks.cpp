@@ -8,7 +8,7 @@ namespace minicpm {
 
 namespace {
 
-constexpr int64_t kLines = 128;  // some times as many as are chosen
+constexpr int64_t kSeries = 128;  // of keys: more than are chosen of most models
 
 /// Larger for a higher score.
 int32_t key_of(float score) {
@@ -21,15 +21,15 @@ int64_t rank_of(int32_t key, int64_t block) {
   return int64_t{key} << 32 | static_cast<uint32_t>(~block);
 }
 
-/// One that at least `count` of the keys reach, and not many more: the largest of every kLines-th
-/// key, and of those the `count`-th.
+/// One that at least `count` of the keys reach, and not many more: the largest of each series
+/// of every kSeries-th key, and of those the `count`-th.
 int32_t reached_by(int64_t count, const int32_t* keys, int64_t size) {
-  int32_t largest[kLines];
-  std::copy_n(keys, kLines, largest);
-  for (int64_t i = kLines; i + kLines <= size; i += kLines) {
-    for (int j = 0; j < kLines; j++) largest[j] = std::max(largest[j], keys[i + j]);
+  int32_t largest[kSeries];
+  std::copy_n(keys, kSeries, largest);
+  for (int64_t i = kSeries; i + kSeries <= size; i += kSeries) {
+    for (int j = 0; j < kSeries; j++) largest[j] = std::max(largest[j], keys[i + j]);
   }
-  std::nth_element(largest, largest + count - 1, largest + kLines, std::greater<>());
+  std::nth_element(largest, largest + count - 1, largest + kSeries, std::greater<>());
   return largest[count - 1];
 }
 
@@ -53,7 +53,7 @@ void select(const SelectBlocks& op, int64_t position, int64_t row, void* memory)
   for (int64_t i = 0; i < candidates; i++) keys[i] = key_of(scores[rule.init_blocks + i]);
   const int64_t chosen = std::min<int64_t>(rule.chosen(), candidates);
   // nth_element branches on every comparison; this leaves it few.
-  const bool many = chosen > 0 && chosen <= kLines && candidates >= 2 * kLines;
+  const bool many = chosen > 0 && chosen <= kSeries && candidates >= 2 * kSeries;
   const int32_t least = many ? reached_by(chosen, keys, candidates) : INT32_MIN;
   int64_t left = 0;
   for (int64_t i = 0; i < candidates; i++) {

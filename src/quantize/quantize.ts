@@ -63,7 +63,7 @@ const heldOutWindows = 4;
  *            integers in turn, each to where the layer's outputs change least
  *   p-gptq   the same, with each token's inputs brought to one size first: those of a text's first positions, attention
  *            sinks, may be so large that nothing else counts. The MiniCPM4 report (arXiv:2506.07900) leaves these
- *            positions out, which ruins the sinks of other models.
+ *            positions out, which ruins SmolLM2.
  *
  * Memory beside the mapped source: some tens of MiB for `rtn`. The others hold one layer at a time: 16 bytes for the
  * square of the widest layer input, 4 for each number of the calibration text's hidden states (for MiniCPM4-8B 4.3 GB
