@@ -16,11 +16,15 @@
 // the keys, then 64 of the values.
 //
 // Of a model with sparse attention, the pooled keys (kernels/sparse_rule.h) that end in the block
-// come behind all heads: for every layer and head [head_dim][4 fine ones], so that 4 blocks make a
-// tile of 16 in lanes, and [head_dim] of the coarse one. In block b those are the fine ones 4 b - 1
-// to 4 b + 2 and the coarse one b - 1; in the first block the first of each does not exist. As int8
-// they are [head_dim / 4][4 fine ones][4] and [head_dim], bytes q + 128, each rounded as a key is;
-// behind them stand the scales, f32, of the 4 fine ones and the coarse one.
+// come behind all heads, in rows: one a layer of the fine ones, for every head [head_dim][4 fine
+// ones], so that 4 blocks make a tile of 16 in lanes; behind them the coarse ones, 4 layers a row,
+// for every layer and head [head_dim]. In block b those are the fine ones 4 b - 1 to 4 b + 2 and
+// the coarse one b - 1; in the first block the first of each does not exist. As int8 they are
+// [head_dim / 4][4 fine ones][4] and [head_dim], bytes q + 128, each rounded as a key is; behind
+// each head's 4 fine ones, or its coarse one, stand their scales, f32.
+//
+// Or they lie in a slab for `pooled_run` blocks, where all blocks' first rows are followed by all
+// blocks' second rows: whoever reads a layer's pooled keys of all blocks finds them side by side.
 #pragma once
 
 #include <cstddef>
@@ -44,6 +48,7 @@ struct KvLayout {
   int kv_heads = 0;
   int head_dim = 0;
   bool pooled = false;  // with pooled keys
+  int pooled_run = 1;   // blocks that have theirs in one slab; 1: each behind its heads
 
   /// Bytes of K (or V) of one layer and head, padding included.
   constexpr size_t head_bytes() const {
@@ -64,9 +69,9 @@ struct KvLayout {
     return dtype == DType::i8 ? scales_offset(layers, 0) : heads_bytes();
   }
 
+  /// Of a block whose pooled keys are behind its heads.
   constexpr size_t block_bytes() const {
-    const size_t bytes = pooled ? pooled_offset(layers, 0) : before_pooled();
-    return (bytes + 4095) & ~size_t{4095};
+    return (before_pooled() + (pooled ? pooled_bytes() : 0) + 4095) & ~size_t{4095};
   }
 
   /// Of one pooled key, its scale included.
@@ -75,28 +80,41 @@ struct KvLayout {
     return static_cast<size_t>(head_dim) * size_of(dtype) + scale;
   }
 
-  /// Of the pooled keys of one layer and head: the fine ones, then the coarse one.
-  constexpr size_t pooled_offset(int layer, int kv_head) const {
-    const auto head = static_cast<size_t>(layer * kv_heads + kv_head);
-    return before_pooled() + head * (kBlockWindows + 1) * pooled_key_bytes();
+  constexpr size_t pooled_row_bytes() const {
+    return static_cast<size_t>(kv_heads * kBlockWindows) * pooled_key_bytes();
+  }
+  constexpr int pooled_rows() const {
+    return layers + (layers + kBlockWindows - 1) / kBlockWindows;
+  }
+  constexpr size_t pooled_bytes() const {
+    return static_cast<size_t>(pooled_rows()) * pooled_row_bytes();
+  }
+  /// From where a block's pooled keys begin.
+  constexpr size_t pooled_row_at(int row) const {
+    return static_cast<size_t>(row) * static_cast<size_t>(pooled_run) * pooled_row_bytes();
   }
 
-  /// Of their scales, in int8.
-  constexpr size_t pooled_scales_offset(int layer, int kv_head) const {
-    return pooled_offset(layer, kv_head) + coarse_index(head_dim);
+  /// Of the fine pooled keys of one layer and head, from where the block's begin; of the coarse
+  /// one.
+  constexpr size_t fine_at(int layer, int kv_head) const {
+    return pooled_row_at(layer) + static_cast<size_t>(kv_head * kBlockWindows) * pooled_key_bytes();
+  }
+  constexpr size_t coarse_at(int layer, int kv_head) const {
+    const int in_row = layer % kBlockWindows * kv_heads + kv_head;
+    return pooled_row_at(layers + layer / kBlockWindows) +
+           static_cast<size_t>(in_row) * pooled_key_bytes();
   }
 
-  /// Index, in elements from a head's pooled keys, of dimension `dim` of its fine one `window`
+  /// In int8 the scales, from a head's fine pooled keys; from its coarse one.
+  constexpr size_t fine_scales_at() const { return static_cast<size_t>(kBlockWindows * head_dim); }
+  constexpr size_t coarse_scale_at() const { return static_cast<size_t>(head_dim); }
+
+  /// Index, in elements from a head's fine pooled keys, of dimension `dim` of number `window`
   /// (0..3).
   constexpr size_t fine_index(int window, int dim) const {
     const int at = dtype == DType::i8 ? (dim / 4 * kBlockWindows + window) * 4 + dim % 4
                                       : dim * kBlockWindows + window;
     return static_cast<size_t>(at);
-  }
-
-  /// The same of its coarse one.
-  constexpr size_t coarse_index(int dim) const {
-    return static_cast<size_t>(kBlockWindows * head_dim + dim);
   }
 
   constexpr size_t k_offset(int layer, int kv_head) const {
@@ -129,6 +147,12 @@ struct Segment {
   int count = 0;                       // rows
   int position = 0;                    // of the first row in its sequence
   std::byte* const* blocks = nullptr;  // the sequence's KV blocks; position p is in blocks[p / 64]
+  std::byte* const* pooled = nullptr;  // where their pooled keys begin; null: behind their heads
+
+  /// Where the pooled keys of a block begin.
+  constexpr std::byte* pooled_keys(const KvLayout& layout, int64_t block) const {
+    return pooled ? pooled[block] : blocks[block] + layout.before_pooled();
+  }
 };
 
 /// Blocks that hold `tokens`.

@@ -86,15 +86,17 @@ void pool_up_to(const PoolKeys& op, const Segment& segment, int kv_head, int end
   const KvLayout& layout = op.layout;
   const int last = end - 1, window = last % kBlockTokens / kPoolStride;
   const bool ends_block = end % kBlockTokens == 0 && end >= 2 * kBlockTokens;
-  std::byte* block = segment.blocks[last / kBlockTokens];
-  T* pooled = reinterpret_cast<T*>(block + layout.pooled_offset(op.layer, kv_head));
-  T* fine = pooled + layout.fine_index(window, 0);
-  T* coarse = pooled + layout.coarse_index(0);
+  std::byte* begin = segment.pooled_keys(layout, last / kBlockTokens);
+  std::byte* at_fine = begin + layout.fine_at(op.layer, kv_head);
+  std::byte* at_coarse = begin + layout.coarse_at(op.layer, kv_head);
+  T* fine = reinterpret_cast<T*>(at_fine) + layout.fine_index(window, 0);
+  T* coarse = reinterpret_cast<T*>(at_coarse);
   if constexpr (sizeof(T) == 1) {
-    auto* scales = reinterpret_cast<float*>(block + layout.pooled_scales_offset(op.layer, kv_head));
+    auto* scales = reinterpret_cast<float*>(at_fine + layout.fine_scales_at());
     pool_int8<kFineTiles>(op, segment, kv_head, end, fine, kBlockWindows, scales + window);
     if (!ends_block) return;
-    pool_int8<kCoarseTiles>(op, segment, kv_head, end, coarse, 1, scales + kBlockWindows);
+    pool_int8<kCoarseTiles>(op, segment, kv_head, end, coarse, 1,
+                            reinterpret_cast<float*>(at_coarse + layout.coarse_scale_at()));
   } else {
     pool<T, kFineTiles>(op, segment, kv_head, end, fine, kBlockWindows);
     if (ends_block) pool<T, kCoarseTiles>(op, segment, kv_head, end, coarse, 1);

@@ -1,9 +1,10 @@
 // Dot products of queries with pooled keys, for the blocks of a chunk: lanes are fine pooled keys,
 // 4 of each of 4 blocks; all query heads of a group read each pooled key once.
 //
-// Where a context is long, much of the time goes into memory: a block has a few lines, far from
-// those of the next. They are fetched some tiles ahead and, of f16, bit by bit between the
-// products: many at once stop all else until the processor has room for them.
+// Where a context is long, much of the time goes into memory. Keys are fetched some tiles ahead
+// and, of f16, bit by bit between the products: many at once stop all else until the processor has
+// room for them. What is read stands in memory in the order of reading, if the blocks are
+// neighbours in a slab (kv_layout.h).
 #pragma once
 
 #include "kernels/cpu/attention_int8.h"
@@ -17,46 +18,12 @@ namespace minicpm::ISA {
 /// the definition of the sums' order.
 constexpr int kChunkBlocks = 64;
 constexpr int kChunkSlots = kChunkBlocks * kBlockWindows;
-constexpr int kTileBlocks = kLanes / kBlockWindows;  // blocks of a tile of 16 windows
-constexpr int kTilesAhead = 3;                       // whose keys are fetched
-constexpr int kFetchedLine = 64;                     // bytes
-constexpr int kScoreRows = kWideLanes == 16 ? 16 : 4;
+constexpr int kTileBlocks = kLanes / kBlockWindows;   // blocks of a tile of 16 windows
+constexpr int kHeadsTogether = 2;                     // KV heads whose keys are read at once
+constexpr int kTilesAhead = 3;                        // whose keys are fetched
+constexpr int kFetchedLine = 64;                      // bytes
+constexpr int kScoreRows = kWideLanes == 16 ? 8 : 2;  // with two blocks: in registers
 constexpr int kInt8ScoreRows = kWideLanes == 16 ? 8 : 4;
-
-/// The pooled keys of one layer and KV head of a sequence, and the queries of its group.
-struct PooledKeys {
-  std::byte* const* blocks;
-  int64_t last_block;
-  size_t offset, scales_offset;  // in a block
-  size_t next_offset;            // what is read after this chunk:
-  int64_t next_block;            // pooled keys there, from that block on
-  bool coarse;                   // whether coarse ones are read, too
-  int group, dim;
-  const float* queries;  // [group][dim], scaled; before int8 keys as load_int8_query has them
-  unsigned char* lines;  // int8: room for a chunk's fine ones, [kChunkSlots][dim], 64-byte aligned
-
-  template <typename T>
-  const T* of(int64_t block) const {
-    return reinterpret_cast<const T*>(at(block) + offset);
-  }
-  const float* scales(int64_t block) const {
-    return reinterpret_cast<const float*>(at(block) + scales_offset);
-  }
-  const std::byte* at(int64_t block) const {
-    return blocks[block < last_block ? block : last_block];
-  }
-  /// Those to fetch while block `block` of the chunk from `first` on is read.
-  template <typename T>
-  const T* ahead_of(int64_t first, int block) const {
-    const int ahead = block + kTilesAhead * kTileBlocks;
-    if (ahead < kChunkBlocks) return of<T>(first + ahead);
-    return reinterpret_cast<const T*>(at(next_block + ahead - kChunkBlocks) + next_offset);
-  }
-
-  /// Index of dimension `dim` of the first fine one, and of the coarse one, of floats.
-  int64_t fine(int dimension) const { return int64_t{dimension} * kBlockWindows; }
-  int64_t coarse_at() const { return int64_t{dim} * kBlockWindows; }
-};
 
 /// Has the lines of [from, from + count) on their way from memory.
 template <typename T>
@@ -65,62 +32,95 @@ inline void fetch(const T* from, int64_t count) {
   for (int64_t i = 0; i < count; i += kStep) __builtin_prefetch(from + i, 0, 2);
 }
 
-/// f(i, the fine pooled keys of the 4 blocks at index `at` + i quads) for each quad of a line.
-template <typename T, typename F>
-inline void each_quad(const T* const* blocks, int64_t at, F f) {
-  constexpr int kQuads = kFetchedLine / static_cast<int>(sizeof(T)) / kBlockWindows;
-  const T *a = blocks[0] + at, *b = blocks[1] + at, *c = blocks[2] + at, *d = blocks[3] + at;
-#if defined(__AVX512F__)
-  if constexpr (kQuads == 8) {
-    f32x16 quads[kQuads];
-    load_eight_quads(a, b, c, d, quads);
-#pragma GCC unroll 8
-    for (int i = 0; i < kQuads; i++) f(i, quads[i]);
-    return;
+/// The pooled keys of one layer and KV head of a sequence, and the queries of its group.
+struct PooledKeys {
+  std::byte* const* places;  // where the pooled keys of each block begin
+  int64_t last_block;
+  size_t fine_at, coarse_at;  // from there
+  int64_t next_block;         // where is read after this chunk
+  bool coarse;                // whether coarse ones are read, too
+  int group, dim;
+  const float* queries;  // [group][dim], scaled; before int8 keys as load_int8_query has them
+  const float* spread;   // not int8: [group][dim][kBlockWindows], each of the queries' numbers
+  unsigned char* lines;  // int8: room for a chunk's fine ones, [kChunkSlots][dim], 64-byte aligned
+
+  const std::byte* at(int64_t block) const {
+    return places[block < last_block ? block : last_block];
   }
-#endif
-  for (int i = 0; i < kQuads; i++) {
-    const int j = i * kBlockWindows;
-    f(i, load_quads(a + j, b + j, c + j, d + j));
+  template <typename T>
+  const T* fine_of(int64_t block) const {
+    return reinterpret_cast<const T*>(at(block) + fine_at);
   }
-}
+  template <typename T>
+  const T* coarse_of(int64_t block) const {
+    return reinterpret_cast<const T*>(at(block) + coarse_at);
+  }
+  int64_t fine_size() const { return int64_t{dim} * kBlockWindows; }  // in numbers
+  /// Of int8 ones.
+  const float* fine_scales(int64_t block) const {
+    return reinterpret_cast<const float*>(fine_of<unsigned char>(block) + fine_size());
+  }
+  float coarse_scale(int64_t block) const {
+    return *reinterpret_cast<const float*>(coarse_of<unsigned char>(block) + dim);
+  }
+
+  /// The block to fetch while block `block` of the chunk from `first` on is read.
+  int64_t ahead_of(int64_t first, int block) const {
+    const int ahead = block + kTilesAhead * kTileBlocks;
+    return ahead < kChunkBlocks ? first + ahead : next_block + ahead - kChunkBlocks;
+  }
+};
 
 /// x[r][16 slots] = queries[r] . fine pooled key, for R rows from `row` on and the 4 blocks;
-/// fetches the same of those at `ahead`.
+/// fetches the same of those at `ahead`. A vector is 4 dimensions of a block's 4 keys, so that keys
+/// need no shuffles: sums grow of every fourth dimension, and are joined at the end.
 template <typename T, int R>
 inline void dot_tile(const PooledKeys& keys, int row, const T* const* blocks, const T* const* ahead,
                      float* x) {
-  constexpr int kStep = kFetchedLine / static_cast<int>(sizeof(T)) / kBlockWindows;
-  f32x16 dots[R];
-  for (int r = 0; r < R; r++) dots[r] = broadcast(0);
-  const float* queries = keys.queries + row * keys.dim;
-  for (int line = 0; line < keys.dim; line += kStep) {
-    for (int i = 0; i < kTileBlocks; i++) {
-      __builtin_prefetch(ahead[i] + keys.fine(line), 0, 2);
-    }
-    each_quad(blocks, keys.fine(line), [&](int i, f32x16 fine) {
-      for (int r = 0; r < R; r++) {
-        dots[r] = fma(fine, broadcast(queries[r * keys.dim + line + i]), dots[r]);
+  constexpr int kLine = kFetchedLine / static_cast<int>(sizeof(T));
+  const int64_t size = keys.fine_size();
+  const float* queries = keys.spread + row * size;
+  f32x16 pairs[2][R];
+  for (int pair = 0; pair < 2; pair++, blocks += 2, ahead += 2) {
+    f32x16 first[R], second[R];
+    for (int r = 0; r < R; r++) first[r] = second[r] = broadcast(0);
+    for (int64_t line = 0; line < size; line += kLine) {
+      __builtin_prefetch(ahead[0] + line, 0, 2);
+      __builtin_prefetch(ahead[1] + line, 0, 2);
+      for (int64_t at = line; at < line + kLine; at += kLanes) {
+        const f32x16 a = load(blocks[0] + at), b = load(blocks[1] + at);
+        for (int r = 0; r < R; r++) {
+          const f32x16 query = load(queries + r * size + at);
+          first[r] = fma(a, query, first[r]);
+          second[r] = fma(b, query, second[r]);
+        }
       }
-    });
+    }
+    for (int r = 0; r < R; r++) pairs[pair][r] = add_halves(first[r], second[r]);
   }
-  for (int r = 0; r < R; r++) store(x + (row + r) * kChunkSlots, dots[r]);
+  for (int r = 0; r < R; r++) {
+    store(x + (row + r) * kChunkSlots, add_quarters(pairs[0][r], pairs[1][r]));
+  }
 }
 
-/// x[r][slot] for `tiles` tiles of 16 slots from block `first` on.
+/// x[h][r][slot] for the fine pooled keys of `heads` heads: `tiles` tiles of 16 slots from block
+/// `first` on. A block's heads lie beside each other and are read one after the other.
 template <typename T>
-void dot_fine(const PooledKeys& keys, int64_t first, int tiles, float* x) {
+void dot_fine(const PooledKeys* keys, int heads, int64_t first, int tiles, float* const* x) {
   for (int tile = 0; tile < tiles; tile++) {
-    const T *blocks[kTileBlocks], *ahead[kTileBlocks];
-    for (int i = 0; i < kTileBlocks; i++) {
-      const int block = tile * kTileBlocks + i;
-      blocks[i] = keys.of<T>(first + block);
-      ahead[i] = keys.ahead_of<T>(first, block);
-      if (keys.coarse) fetch(ahead[i] + keys.coarse_at(), keys.dim);
+    for (int h = 0; h < heads; h++) {
+      const T *blocks[kTileBlocks], *ahead[kTileBlocks];
+      for (int i = 0; i < kTileBlocks; i++) {
+        const int block = tile * kTileBlocks + i;
+        const int64_t next = keys[h].ahead_of(first, block);
+        blocks[i] = keys[h].fine_of<T>(first + block);
+        ahead[i] = keys[h].fine_of<T>(next);
+        if (keys[h].coarse) fetch(keys[h].coarse_of<T>(next), keys[h].dim);
+      }
+      on_row_tiles<kScoreRows>(0, keys[h].group, [&]<int R>(int row) {
+        dot_tile<T, R>(keys[h], row, blocks, row == 0 ? ahead : blocks, x[h] + tile * kLanes);
+      });
     }
-    on_row_tiles<kScoreRows>(0, keys.group, [&]<int R>(int row) {
-      dot_tile<T, R>(keys, row, blocks, row == 0 ? ahead : blocks, x + tile * kLanes);
-    });
   }
 }
 
@@ -146,7 +146,7 @@ void dot_coarse(const PooledKeys& keys, int64_t first, int count, float* x) {
       for (int row = 0; row < keys.group; row++) {
         for (int i = 0; i < kLanes; i++) {
           f32x16 dot = broadcast(0);
-          const T* key = keys.of<T>(first + begin + i) + keys.coarse_at();
+          const T* key = keys.coarse_of<T>(first + begin + i);
           for (int d = 0; d < keys.dim; d += kLanes) {
             const float* query = keys.queries + row * keys.dim + d;
             dot = fma(load_first(key + d, keys.dim - d), load_first(query, keys.dim - d), dot);
@@ -157,7 +157,7 @@ void dot_coarse(const PooledKeys& keys, int64_t first, int count, float* x) {
       continue;
     }
     for (int i = 0; i < kLanes; i++) {
-      const T* key = keys.of<T>(first + begin + i) + keys.coarse_at();
+      const T* key = keys.coarse_of<T>(first + begin + i);
       for (int d = 0; d < keys.dim; d += kLanes) {
         store(widened + i * stride + d, load_first(key + d, keys.dim - d));
       }
@@ -169,17 +169,17 @@ void dot_coarse(const PooledKeys& keys, int64_t first, int count, float* x) {
   }
 }
 
-/// x[r * stride + i] = queries[r] . int8 key i, for `tiles` tiles of 16 keys.
-inline void dot_lines(const PooledKeys& keys, const float* scales, int tiles, float* x,
-                      int stride) {
+/// x[r * stride + i] = queries[r] . int8 key i of `lines`, for `tiles` tiles of 16 keys.
+inline void dot_lines(const PooledKeys& keys, const unsigned char* lines, const float* scales,
+                      int tiles, float* x, int stride) {
   on_row_tiles<kInt8ScoreRows>(0, keys.group, [&]<int R>(int row) {
     float scores[R * kBlockTokens];
     const float* queries = keys.queries + row * keys.dim;
     const Tile tile{R, R, 0, keys.dim, keys.dim, queries, scores};
     const Int8Queries<R> integers(tile, 0);
     for (int first = 0; first < tiles; first++) {
-      const unsigned char* lines = keys.lines + first * keys.dim * kLanes;
-      score_int8<R, 1>(tile, 0, integers, {lines, lines}, scales + first * kLanes, 0);
+      const unsigned char* its = lines + first * keys.dim * kLanes;
+      score_int8<R, 1>(tile, 0, integers, {its, its}, scales + first * kLanes, 0);
       for (int r = 0; r < R; r++) {
         store(x + (row + r) * stride + first * kLanes, load(scores + r * kBlockTokens));
       }
@@ -188,37 +188,53 @@ inline void dot_lines(const PooledKeys& keys, const float* scales, int tiles, fl
 }
 
 /// dot_fine of int8 keys: brings 4 blocks' keys side by side, as a tile of 16 packed rows.
-inline void dot_fine_int8(const PooledKeys& keys, int64_t first, int tiles, float* x) {
+inline void dot_fine_int8(const PooledKeys* keys, int heads, int64_t first, int tiles,
+                          float* const* x) {
   constexpr int kPiece = 4 * kBlockWindows;
-  float scales[kChunkSlots];
-  for (int b = 0; b < tiles * kTileBlocks; b++) {
-    const auto* pooled = keys.of<unsigned char>(first + b);
-    const auto* ahead = keys.ahead_of<unsigned char>(first, b);
-    fetch(ahead, keys.coarse_at() + (keys.coarse ? keys.dim : 0));
-    fetch(ahead + keys.coarse_at() + keys.dim, 1);  // the scales
-    unsigned char* lines =
-        keys.lines + b / kTileBlocks * keys.dim * kLanes + b % kTileBlocks * kPiece;
-    for (int d = 0; d < keys.dim; d += 4) {
-      __builtin_memcpy(lines + d * kLanes, pooled + d * kBlockWindows, kPiece);
+  constexpr int kScaleBytes = kBlockWindows * static_cast<int>(sizeof(float));
+  constexpr int kCopiedTiles = kChunkSlots / kLanes / kHeadsTogether;
+  float scales[kHeadsTogether][kCopiedTiles * kLanes];
+  const int64_t tile_bytes = int64_t{keys[0].dim} * kLanes;
+  for (int begin = 0; begin < tiles; begin += kCopiedTiles) {
+    const int some = tiles - begin < kCopiedTiles ? tiles - begin : kCopiedTiles;
+    for (int i = 0; i < some * kTileBlocks; i++) {
+      const int block = begin * kTileBlocks + i;
+      for (int h = 0; h < heads; h++) {
+        const int64_t next = keys[h].ahead_of(first, block);
+        fetch(keys[h].fine_of<unsigned char>(next), keys[h].fine_size() + kScaleBytes);
+        if (keys[h].coarse) {
+          fetch(keys[h].coarse_of<unsigned char>(next),
+                keys[h].dim + static_cast<int>(sizeof(float)));
+        }
+        const auto* pooled = keys[h].fine_of<unsigned char>(first + block);
+        unsigned char* lines = keys[0].lines + (h * kCopiedTiles + i / kTileBlocks) * tile_bytes +
+                               i % kTileBlocks * kPiece;
+        for (int d = 0; d < keys[h].dim; d += 4) {
+          __builtin_memcpy(lines + d * kLanes, pooled + d * kBlockWindows, kPiece);
+        }
+        __builtin_memcpy(scales[h] + i * kBlockWindows, keys[h].fine_scales(first + block),
+                         kScaleBytes);
+      }
     }
-    __builtin_memcpy(scales + b * kBlockWindows, keys.scales(first + b),
-                     kBlockWindows * sizeof(float));
+    for (int h = 0; h < heads; h++) {
+      dot_lines(keys[h], keys[0].lines + h * kCopiedTiles * tile_bytes, scales[h], some,
+                x[h] + begin * kLanes, kChunkSlots);
+    }
   }
-  dot_lines(keys, scales, tiles, x, kChunkSlots);
 }
 
 inline void dot_coarse_int8(const PooledKeys& keys, int64_t first, int count, float* x) {
   float scales[kChunkBlocks];
   const int tiles = (count + kLanes - 1) / kLanes;
   for (int b = 0; b < tiles * kLanes; b++) {
-    const auto* pooled = keys.of<unsigned char>(first + b) + keys.coarse_at();
+    const auto* pooled = keys.coarse_of<unsigned char>(first + b);
     unsigned char* lines = keys.lines + b / kLanes * keys.dim * kLanes + b % kLanes * 4;
     for (int d = 0; d < keys.dim; d += 4) {
       __builtin_memcpy(lines + d * kLanes, pooled + d, 4);
     }
-    scales[b] = keys.scales(first + b)[kBlockWindows];
+    scales[b] = keys.coarse_scale(first + b);
   }
-  dot_lines(keys, scales, tiles, x, kChunkBlocks);
+  dot_lines(keys, keys.lines, scales, tiles, x, kChunkBlocks);
 }
 
 }  // namespace minicpm::ISA

@@ -1,9 +1,8 @@
 // Scores of blocks on the CPU, in chunks of 64 blocks: first each chunk's softmax by itself, then
 // what each is of the whole, then the scores. The order of all sums depends on the position alone.
 //
-// The work is cut by token and KV head. Where those are few (decode) it is cut by chunk, for all KV
-// heads of a token one after the other, whose pooled keys share pages; the threads wait between the
-// three steps.
+// The work is cut by token and KV head. Where those are few (decode) it is cut by chunk, for two KV
+// heads at once, whose pooled keys lie side by side; the threads wait between the three steps.
 #include "kernels/score_blocks.h"
 
 #include "kernels/cpu/parallel.h"
@@ -25,15 +24,16 @@ struct Sizes {
   /// Of a thread: int8 keys side by side.
   int64_t lines() const { return int64_t{kChunkSlots} * dim / int64_t{sizeof(float)}; }
   int64_t queries() const { return (int64_t{group} * dim + kLanes - 1) / kLanes * kLanes; }
+  int64_t spread() const { return int64_t{group} * dim * kBlockWindows; }
   int64_t weights() const { return chunks * group * kChunkSlots; }
   int64_t of_chunks() const { return (chunks * group + kLanes - 1) / kLanes * kLanes; }
-  int64_t floats() const { return queries() + weights() + 3 * of_chunks(); }
+  int64_t floats() const { return queries() + spread() + weights() + 3 * of_chunks(); }
 };
 
 /// What one token and KV head works on. Slot i of a row is fine window i - 1: slots are counted
 /// through the blocks, and in the first block the first does not exist.
 struct Unit {
-  const ScoreBlocks& op;
+  const ScoreBlocks* op;
   int64_t position;
   int64_t row;  // of the batch's
   PooledKeys keys;
@@ -49,23 +49,36 @@ struct Unit {
   int64_t at(int row, int64_t chunk) const { return row * chunks + chunk; }
 };
 
-/// The weights of one chunk, and its part of the normalizer. Keys of `next_chunk` at `next_offset`
-/// are read after it.
+/// Slots of a chunk with windows that are seen.
+int64_t slots_of(const Unit& unit, int64_t chunk) {
+  const int64_t left = unit.seen + 1 - chunk * kChunkSlots;
+  return left < kChunkSlots ? left : kChunkSlots;
+}
+
+/// x of one chunk for `heads` KV heads of a token. The thread goes on with `next_chunk`.
 template <typename T>
-void weigh_chunk(Unit unit, int64_t chunk, int64_t next_chunk, size_t next_offset) {
-  unit.keys.next_block = next_chunk * kChunkBlocks;
-  unit.keys.next_offset = next_offset;
-  const PooledKeys& keys = unit.keys;
-  const int64_t first = chunk * kChunkSlots;
-  const int64_t low = first == 0 ? 1 : 0;
-  const int64_t slots = unit.seen + 1 - first < kChunkSlots ? unit.seen + 1 - first : kChunkSlots;
-  float* x = unit.of_chunk(chunk);
-  const int tiles = static_cast<int>((slots + kLanes - 1) / kLanes);
-  if constexpr (sizeof(T) == 1) {
-    dot_fine_int8(keys, chunk * kChunkBlocks, tiles, x);
-  } else {
-    dot_fine<T>(keys, chunk * kChunkBlocks, tiles, x);
+void dot_chunk(const Unit* units, int heads, int64_t chunk, int64_t next_chunk) {
+  PooledKeys keys[kHeadsTogether];
+  float* x[kHeadsTogether];
+  for (int h = 0; h < heads; h++) {
+    keys[h] = units[h].keys;
+    keys[h].next_block = next_chunk * kChunkBlocks;
+    x[h] = units[h].of_chunk(chunk);
   }
+  const int tiles = static_cast<int>((slots_of(units[0], chunk) + kLanes - 1) / kLanes);
+  if constexpr (sizeof(T) == 1) {
+    dot_fine_int8(keys, heads, chunk * kChunkBlocks, tiles, x);
+  } else {
+    dot_fine<T>(keys, heads, chunk * kChunkBlocks, tiles, x);
+  }
+}
+
+/// From x the weights of one chunk, and its part of the normalizer.
+template <typename T>
+void weigh_chunk(const Unit& unit, int64_t chunk) {
+  const PooledKeys& keys = unit.keys;
+  const int64_t low = chunk == 0 ? 1 : 0, slots = slots_of(unit, chunk);
+  float* x = unit.of_chunk(chunk);
   // All maxima before the exponentials, so that no row waits for another's.
   for (int r = 0; r < keys.group; r++) {
     const float largest = largest_within(x + r * kChunkSlots, low, slots);
@@ -149,7 +162,7 @@ inline f32x16 sum_weights(const Unit& unit, int64_t chunk, int tile) {
 
 /// The scores of one chunk's blocks that are candidates.
 void score_chunk(const Unit& unit, int64_t chunk) {
-  const SparseRule& rule = unit.op.rule;
+  const SparseRule& rule = unit.op->rule;
   const int64_t begin = chunk * kChunkBlocks;
   const int64_t first = begin > rule.init_blocks ? begin : rule.init_blocks;
   const int64_t end = rule.candidates_end(unit.position);
@@ -161,7 +174,7 @@ void score_chunk(const Unit& unit, int64_t chunk) {
     store(sums + tile * kLanes, sum_weights(unit, chunk, tile));
   }
   if (tiles > kChunkSlots / kLanes) store(sums + kChunkSlots, sum_weights(unit, chunk + 1, 0));
-  float* scores = static_cast<float*>(unit.op.scores.data) + unit.row * unit.op.scores.columns;
+  float* scores = static_cast<float*>(unit.op->scores.data) + unit.row * unit.op->scores.columns;
   for (int64_t b = first; b < last; b++) {
     const float* s = sums + (b - begin) * kBlockWindows;
     float best = s[0];
@@ -176,33 +189,47 @@ Unit unit_of(const ScoreBlocks& op, const Segment& segment, int first, int index
   const int kv_heads = op.layout.kv_heads;
   const int row = first + index / kv_heads, kv_head = index % kv_heads;
   const int64_t position = segment.position + row, seen = fine_windows(position);
-  float* weights = memory + sizes.queries();
+  float* spread = memory + sizes.queries();
+  float* weights = spread + sizes.spread();
   float* largest = weights + sizes.weights();
-  return {
-      .op = op,
-      .position = position,
-      .row = (int64_t{segment.row} + row) * kv_heads + kv_head,
-      .keys = {segment.blocks, position / kBlockTokens, op.layout.pooled_offset(op.layer, kv_head),
-               op.layout.pooled_scales_offset(op.layer, kv_head), 0, 0, op.rule.coarse, sizes.group,
-               sizes.dim, memory, lines},
-      .weights = weights,
-      .largest = largest,
-      .sums = largest + sizes.of_chunks(),
-      .shares = largest + 2 * sizes.of_chunks(),
-      .seen = seen,
-      .coarse = op.rule.coarse ? coarse_windows(position) : 0,
-      .chunks = (seen + kChunkSlots) / kChunkSlots};
+  const KvLayout& layout = op.layout;
+  const size_t begin = segment.pooled ? 0 : layout.before_pooled();
+  return {.op = &op,
+          .position = position,
+          .row = (int64_t{segment.row} + row) * kv_heads + kv_head,
+          .keys = {.places = segment.pooled ? segment.pooled : segment.blocks,
+                   .last_block = position / kBlockTokens,
+                   .fine_at = begin + layout.fine_at(op.layer, kv_head),
+                   .coarse_at = begin + layout.coarse_at(op.layer, kv_head),
+                   .coarse = op.rule.coarse,
+                   .group = sizes.group,
+                   .dim = sizes.dim,
+                   .queries = memory,
+                   .spread = spread,
+                   .lines = lines},
+          .weights = weights,
+          .largest = largest,
+          .sums = largest + sizes.of_chunks(),
+          .shares = largest + 2 * sizes.of_chunks(),
+          .seen = seen,
+          .coarse = op.rule.coarse ? coarse_windows(position) : 0,
+          .chunks = (seen + kChunkSlots) / kChunkSlots};
 }
 
-void load_queries(const Unit& unit, const Sizes& sizes, float* queries) {
-  const float* q = static_cast<const float*>(unit.op.q.data) +
-                   unit.row * sizes.group * sizes.dim;  // heads side by side
-  for (int r = 0; r < sizes.group; r++, q += sizes.dim, queries += sizes.dim) {
-    if (unit.op.layout.dtype == DType::i8) {
-      load_int8_query(q, unit.op.scale, sizes.dim, queries);
-    } else {
-      for (int d = 0; d < sizes.dim; d++) queries[d] = q[d] * unit.op.scale;
+/// To the beginning of the unit's `memory`.
+void load_queries(const Unit& unit, const Sizes& sizes, float* memory) {
+  const int64_t size = int64_t{sizes.group} * sizes.dim;  // heads side by side
+  const float* q = static_cast<const float*>(unit.op->q.data) + unit.row * size;
+  if (unit.op->layout.dtype == DType::i8) {
+    for (int64_t i = 0; i < size; i += sizes.dim) {
+      load_int8_query(q + i, unit.op->scale, sizes.dim, memory + i);
     }
+    return;
+  }
+  float* spread = memory + sizes.queries();
+  for (int64_t i = 0; i < size; i++) {
+    memory[i] = q[i] * unit.op->scale;
+    for (int w = 0; w < kBlockWindows; w++) spread[i * kBlockWindows + w] = memory[i];
   }
 }
 
@@ -229,7 +256,8 @@ void score(const ScoreBlocks& op, const Segment& segment, int first, const Sizes
       const Unit unit = unit_at(i, memory, thread);
       load_queries(unit, sizes, memory);
       for (int64_t c = 0; c < unit.chunks; c++) {
-        weigh_chunk<T>(unit, c, c + 1, unit.keys.offset);
+        dot_chunk<T>(&unit, 1, c, c + 1);
+        weigh_chunk<T>(unit, c);
       }
       share_chunks(unit);
       for (int64_t c = 0; c < sizes.chunks; c++) score_chunk(unit, c);
@@ -241,25 +269,24 @@ void score(const ScoreBlocks& op, const Segment& segment, int first, const Sizes
     load_queries(unit_at(i, shared_memory(i), 0), sizes, shared_memory(i));
   }
   // Where that leaves the threads too little to share, each takes one head of a chunk.
-  const int kv_heads = op.layout.kv_heads;
-  const int heads = units / kv_heads * chunks < 2 * workers.threads() ? 1 : kv_heads;
+  const int kv_heads = op.layout.kv_heads, tokens = units / kv_heads;
+  const int together = tokens * chunks < 2 * workers.threads() ? 1 : kHeadsTogether;
+  const int parts = (kv_heads + together - 1) / together;  // of a token
   auto weigh = [&](int item, int thread) {
-    const int first_unit = item % (units / heads) * heads, chunk = item / (units / heads);
-    for (int i = first_unit; i < first_unit + heads; i++) {
-      const Unit unit = unit_at(i, shared_memory(i), thread);
-      const bool last = i + 1 == first_unit + heads;
-      const int next = (last ? first_unit : i + 1) % kv_heads;
-      if (chunk < unit.chunks) {
-        weigh_chunk<T>(unit, chunk, last ? chunk + workers.threads() : chunk,
-                       op.layout.pooled_offset(op.layer, next));
-      }
-    }
+    const int chunk = item / (tokens * parts), part = item % parts;
+    const int begin = item / parts % tokens * kv_heads + part * together;
+    const int left = kv_heads - part * together, heads = left < together ? left : together;
+    Unit some[kHeadsTogether];
+    for (int h = 0; h < heads; h++) some[h] = unit_at(begin + h, shared_memory(begin + h), thread);
+    if (chunk >= some[0].chunks) return;
+    dot_chunk<T>(some, heads, chunk, chunk + workers.threads());
+    for (int h = 0; h < heads; h++) weigh_chunk<T>(some[h], chunk);
   };
   auto share = [&](int i, int thread) { share_chunks(unit_at(i, shared_memory(i), thread)); };
   auto score_one = [&](int i, int thread) {
     score_chunk(unit_at(i / chunks, shared_memory(i / chunks), thread), i % chunks);
   };
-  for_each(workers, units / heads * chunks, weigh);
+  for_each(workers, chunks * tokens * parts, weigh);
   for_each(workers, units, share);
   for_each(workers, units * chunks, score_one);
 }

@@ -33,19 +33,6 @@ inline f32x16 load(const T* p) {
   return {load8(p), load8(p + 8)};
 }
 
-/// Four numbers from each of four places.
-inline f32x16 load_quads(const float* a, const float* b, const float* c, const float* d) {
-  return {_mm256_set_m128(_mm_loadu_ps(b), _mm_loadu_ps(a)),
-          _mm256_set_m128(_mm_loadu_ps(d), _mm_loadu_ps(c))};
-}
-inline f32x16 load_quads(const F16* a, const F16* b, const F16* c, const F16* d) {
-  const auto four = [](const F16* p) {
-    return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-  };
-  return {_mm256_cvtph_ps(_mm_unpacklo_epi64(four(a), four(b))),
-          _mm256_cvtph_ps(_mm_unpacklo_epi64(four(c), four(d)))};
-}
-
 inline void store(float* p, f32x16 x) {
   _mm256_storeu_ps(p, x.low);
   _mm256_storeu_ps(p + 8, x.high);
@@ -67,6 +54,17 @@ inline f32x16 operator*(f32x16 a, f32x16 b) {
 }
 inline f32x16 operator/(f32x16 a, f32x16 b) {
   return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+}
+
+inline f32x16 add_halves(f32x16 a, f32x16 b) {
+  return {_mm256_add_ps(a.low, a.high), _mm256_add_ps(b.low, b.high)};
+}
+inline f32x16 add_quarters(f32x16 a, f32x16 b) {
+  const auto add = [](__m256 low, __m256 high) {
+    return _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20),
+                         _mm256_permute2f128_ps(low, high, 0x31));
+  };
+  return {add(a.low, a.high), add(b.low, b.high)};
 }
 
 /// a * b + c, rounded once.

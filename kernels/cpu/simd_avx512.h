@@ -28,43 +28,6 @@ inline f32x16 load(const int8_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
 }
 
-/// Four numbers from each of four places.
-inline f32x16 load_quads(const float* a, const float* b, const float* c, const float* d) {
-  const __m256 low = _mm256_set_m128(_mm_loadu_ps(b), _mm_loadu_ps(a));
-  const __m256 high = _mm256_set_m128(_mm_loadu_ps(d), _mm_loadu_ps(c));
-  return {_mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1)};
-}
-inline f32x16 load_quads(const F16* a, const F16* b, const F16* c, const F16* d) {
-  const auto four = [](const F16* p) {
-    return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-  };
-  const __m128i low = _mm_unpacklo_epi64(four(a), four(b));
-  const __m128i high = _mm_unpacklo_epi64(four(c), four(d));
-  return {_mm512_cvtph_ps(_mm256_set_m128i(high, low))};
-}
-
-/// The load_quads of eight fours in a row, with half the shuffles.
-inline void load_eight_quads(const F16* a, const F16* b, const F16* c, const F16* d, f32x16* y) {
-  const __m512i in_a = _mm512_loadu_si512(a), in_b = _mm512_loadu_si512(b);
-  const __m512i in_c = _mm512_loadu_si512(c), in_d = _mm512_loadu_si512(d);
-  const __m512i low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
-  const __m512i high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-  // `ab` and `cd` have every second four; of those, `order` takes two that follow each other.
-  const auto two = [](__m512i ab, __m512i order, __m512i cd, f32x16* to) {
-    const __m512i both = _mm512_permutex2var_epi64(ab, order, cd);
-    to[0] = {_mm512_cvtph_ps(_mm512_castsi512_si256(both))};
-    to[2] = {_mm512_cvtph_ps(_mm512_extracti64x4_epi64(both, 1))};
-  };
-  const __m512i even_ab = _mm512_unpacklo_epi64(in_a, in_b);
-  const __m512i even_cd = _mm512_unpacklo_epi64(in_c, in_d);
-  two(even_ab, low, even_cd, y);
-  two(even_ab, high, even_cd, y + 4);
-  const __m512i odd_ab = _mm512_unpackhi_epi64(in_a, in_b);
-  const __m512i odd_cd = _mm512_unpackhi_epi64(in_c, in_d);
-  two(odd_ab, low, odd_cd, y + 1);
-  two(odd_ab, high, odd_cd, y + 5);
-}
-
 inline void store(float* p, f32x16 x) {
   _mm512_storeu_ps(p, x.v);
 }
@@ -84,6 +47,17 @@ inline f32x16 operator*(f32x16 a, f32x16 b) {
 }
 inline f32x16 operator/(f32x16 a, f32x16 b) {
   return {_mm512_div_ps(a.v, b.v)};
+}
+
+/// Of a's and b's quarters of 4 lanes each: a0 + a2, a1 + a3, b0 + b2, b1 + b3.
+inline f32x16 add_halves(f32x16 a, f32x16 b) {
+  return {
+      _mm512_add_ps(_mm512_shuffle_f32x4(a.v, b.v, 0x44), _mm512_shuffle_f32x4(a.v, b.v, 0xee))};
+}
+/// And a0 + a1, a2 + a3, b0 + b1, b2 + b3.
+inline f32x16 add_quarters(f32x16 a, f32x16 b) {
+  return {
+      _mm512_add_ps(_mm512_shuffle_f32x4(a.v, b.v, 0x88), _mm512_shuffle_f32x4(a.v, b.v, 0xdd))};
 }
 
 /// a * b + c, rounded once.

@@ -87,12 +87,6 @@ inline f32x16 load(const T* p) {
   return on_parts([&](int i) { return load4(p + 4 * i); });
 }
 
-/// Four numbers from each of four places.
-template <typename T>
-inline f32x16 load_quads(const T* a, const T* b, const T* c, const T* d) {
-  return {{load4(a), load4(b), load4(c), load4(d)}};
-}
-
 inline void store(float* p, f32x16 x) {
   __builtin_memcpy(p, &x, sizeof x);
 }
@@ -111,6 +105,15 @@ inline f32x16 operator*(f32x16 a, f32x16 b) {
 }
 inline f32x16 operator/(f32x16 a, f32x16 b) {
   return on_parts([&](int i) { return a.part[i] / b.part[i]; });
+}
+
+inline f32x16 add_halves(f32x16 a, f32x16 b) {
+  return {
+      {a.part[0] + a.part[2], a.part[1] + a.part[3], b.part[0] + b.part[2], b.part[1] + b.part[3]}};
+}
+inline f32x16 add_quarters(f32x16 a, f32x16 b) {
+  return {
+      {a.part[0] + a.part[1], a.part[2] + a.part[3], b.part[0] + b.part[1], b.part[2] + b.part[3]}};
 }
 
 inline f32x16 fma(f32x16 a, f32x16 b, f32x16 c) {

@@ -34,6 +34,12 @@ struct StoredInt8 {
   }
 };
 
+/// The pooled keys of a block of one layer and KV head, fine or coarse, behind the block's heads.
+DEVICE const std::byte* pooled_keys(const KvLayout& l, const std::byte* block, int layer, int head,
+                                    bool coarse) {
+  return block + l.before_pooled() + (coarse ? l.coarse_at(layer, head) : l.fine_at(layer, head));
+}
+
 /// The parts of a block of one layer and KV head, for a layout's dtype.
 template <typename T>
 struct KvHead {
@@ -43,8 +49,9 @@ struct KvHead {
   DEVICE static Stored<T> values(const KvLayout& l, const std::byte* block, int layer, int head) {
     return {reinterpret_cast<const T*>(block + l.v_offset(layer, head))};
   }
-  DEVICE static Stored<T> pooled(const KvLayout& l, const std::byte* block, int layer, int head) {
-    return {reinterpret_cast<const T*>(block + l.pooled_offset(layer, head))};
+  DEVICE static Stored<T> pooled(const KvLayout& l, const std::byte* block, int layer, int head,
+                                 bool coarse) {
+    return {reinterpret_cast<const T*>(pooled_keys(l, block, layer, head, coarse))};
   }
 };
 
@@ -65,9 +72,12 @@ struct KvHead<int8_t> {
     return {reinterpret_cast<const int8_t*>(block + l.v_offset(layer, head)),
             scales(l, block, layer, head) + kBlockTokens};
   }
-  DEVICE static Biased pooled(const KvLayout& l, const std::byte* block, int layer, int head) {
-    return {reinterpret_cast<const uint8_t*>(block + l.pooled_offset(layer, head)),
-            reinterpret_cast<const float*>(block + l.pooled_scales_offset(layer, head))};
+  DEVICE static Biased pooled(const KvLayout& l, const std::byte* block, int layer, int head,
+                              bool coarse) {
+    const std::byte* keys = pooled_keys(l, block, layer, head, coarse);
+    return {
+        reinterpret_cast<const uint8_t*>(keys),
+        reinterpret_cast<const float*>(keys + (coarse ? l.coarse_scale_at() : l.fine_scales_at()))};
   }
 };
 

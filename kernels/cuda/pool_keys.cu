@@ -11,7 +11,7 @@ namespace minicpm::cuda {
 namespace {
 
 constexpr int kPoolThreads = 128;
-constexpr int kCoarseWindow = kBlockWindows;  // its scale stands behind the fine ones'
+constexpr int kCoarseWindow = kBlockWindows;
 
 struct PoolRows {
   const BatchRow* rows;
@@ -38,10 +38,11 @@ template <typename T>
 DEVICE void pool(const PoolRows& op, std::byte* const* blocks, int head, int64_t end, int count,
                  int window) {
   const KvLayout& layout = op.layout;
-  std::byte* block = blocks[(end - 1) / kBlockTokens];
-  std::byte* pooled = block + layout.pooled_offset(op.layer, head);
+  const bool coarse = window == kCoarseWindow;
+  std::byte* pooled = blocks[(end - 1) / kBlockTokens] + layout.before_pooled() +
+                      (coarse ? layout.coarse_at(op.layer, head) : layout.fine_at(op.layer, head));
   const auto index = [&](int d) {
-    return window == kCoarseWindow ? layout.coarse_index(d) : layout.fine_index(window, d);
+    return coarse ? static_cast<size_t>(d) : layout.fine_index(window, d);
   };
   if constexpr (sizeof(T) > 1) {
     for (int d = static_cast<int>(threadIdx.x); d < layout.head_dim; d += kPoolThreads) {
@@ -60,8 +61,9 @@ DEVICE void pool(const PoolRows& op, std::byte* const* blocks, int head, int64_t
           static_cast<uint8_t>(rounding.integer(mean) + 128);
     }
     if (threadIdx.x == 0) {
-      reinterpret_cast<float*>(block + layout.pooled_scales_offset(op.layer, head))[window] =
-          rounding.scale;
+      auto* scales = reinterpret_cast<float*>(
+          pooled + (coarse ? layout.coarse_scale_at() : layout.fine_scales_at()));
+      scales[coarse ? 0 : window] = rounding.scale;
     }
   }
 }

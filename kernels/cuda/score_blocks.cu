@@ -35,11 +35,11 @@ DEVICE float pooled_dot(const ScoreRows& op, std::byte* const* blocks, int head,
                         int64_t slot) {
   const KvLayout& layout = op.layout;
   const int64_t block = kCoarse ? slot : slot / kBlockWindows;
-  const int window = kCoarse ? kBlockWindows : static_cast<int>(slot % kBlockWindows);
-  const auto pooled = KvHead<T>::pooled(layout, blocks[block], op.layer, head);
+  const int window = kCoarse ? 0 : static_cast<int>(slot % kBlockWindows);
+  const auto pooled = KvHead<T>::pooled(layout, blocks[block], op.layer, head, kCoarse);
   float dot = 0;
   for (int d = 0; d < layout.head_dim; d++) {
-    const size_t at = kCoarse ? layout.coarse_index(d) : layout.fine_index(window, d);
+    const size_t at = kCoarse ? static_cast<size_t>(d) : layout.fine_index(window, d);
     dot = fmaf(query[d], pooled.at(at, window), dot);
   }
   return dot;

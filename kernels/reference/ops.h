@@ -79,14 +79,18 @@ inline void set_element(void* data, DType dtype, size_t index, double value) {
 /// Dimension `dim` of the pooled key that ends in window `window` (0..3) of a block, or of the
 /// coarse one (kCoarse).
 constexpr int kCoarse = kBlockWindows;
-inline float pooled_element(const KvLayout& layout, const std::byte* block, int layer, int kv_head,
-                            int window, int dim) {
-  const std::byte* pooled = block + layout.pooled_offset(layer, kv_head);
-  const size_t at = window == kCoarse ? layout.coarse_index(dim) : layout.fine_index(window, dim);
+inline float pooled_element(const KvLayout& layout, const Segment& segment, int64_t block,
+                            int layer, int kv_head, int window, int dim) {
+  const bool is_coarse = window == kCoarse;
+  const std::byte* pooled =
+      segment.pooled_keys(layout, block) +
+      (is_coarse ? layout.coarse_at(layer, kv_head) : layout.fine_at(layer, kv_head));
+  const size_t at = is_coarse ? static_cast<size_t>(dim) : layout.fine_index(window, dim);
   if (layout.dtype != DType::i8) return element(pooled, layout.dtype, at);
-  const auto* scales =
-      reinterpret_cast<const float*>(block + layout.pooled_scales_offset(layer, kv_head));
-  return static_cast<float>(static_cast<int>(pooled[at]) - 128) * scales[window];
+  const auto* scale = reinterpret_cast<const float*>(
+      is_coarse ? pooled + layout.coarse_scale_at()
+                : pooled + layout.fine_scales_at() + static_cast<size_t>(window) * sizeof(float));
+  return static_cast<float>(static_cast<int>(pooled[at]) - 128) * *scale;
 }
 
 /// Dimension `dim` of the key (or value) in `slot` of a block.

@@ -20,10 +20,12 @@ double mean_key(const PoolKeys& op, const Segment& segment, int kv_head, int end
 /// The pooled key of `count` keys that ends before position `end`, as `window` of its block.
 void pool(const PoolKeys& op, const Segment& segment, int kv_head, int end, int count, int window) {
   const KvLayout& layout = op.layout;
-  std::byte* block = segment.blocks[(end - 1) / kBlockTokens];
-  std::byte* pooled = block + layout.pooled_offset(op.layer, kv_head);
+  const bool is_coarse = window == kCoarse;
+  std::byte* pooled =
+      segment.pooled_keys(layout, (end - 1) / kBlockTokens) +
+      (is_coarse ? layout.coarse_at(op.layer, kv_head) : layout.fine_at(op.layer, kv_head));
   const auto at = [&](int d) {
-    return window == kCoarse ? layout.coarse_index(d) : layout.fine_index(window, d);
+    return is_coarse ? static_cast<size_t>(d) : layout.fine_index(window, d);
   };
   std::vector<float> means;
   for (int d = 0; d < layout.head_dim; d++) {
@@ -36,8 +38,9 @@ void pool(const PoolKeys& op, const Segment& segment, int kv_head, int end, int 
     return;
   }
   std::vector<int8_t> integers(means.size());
-  auto* scales = reinterpret_cast<float*>(block + layout.pooled_scales_offset(op.layer, kv_head));
-  scales[window] = quantize(means.data(), layout.head_dim, integers.data());
+  auto* scales = reinterpret_cast<float*>(
+      pooled + (is_coarse ? layout.coarse_scale_at() : layout.fine_scales_at()));
+  scales[is_coarse ? 0 : window] = quantize(means.data(), layout.head_dim, integers.data());
   for (int d = 0; d < layout.head_dim; d++) {
     pooled[at(d)] = static_cast<std::byte>(integers[static_cast<size_t>(d)] + 128);
   }

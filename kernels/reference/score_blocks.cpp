@@ -14,7 +14,7 @@ double dot_pooled(const ScoreBlocks& op, const Segment& segment, int kv_head,
   double dot = 0;
   for (int d = 0; d < op.layout.head_dim; d++) {
     dot += query[static_cast<size_t>(d)] *
-           pooled_element(op.layout, segment.blocks[block], op.layer, kv_head, window, d);
+           pooled_element(op.layout, segment, block, op.layer, kv_head, window, d);
   }
   return dot;
 }

@@ -8,14 +8,16 @@ namespace {
 /// Pooled key `window` (counted as InfLLM v2 does) of a head, dimension `dim`.
 float fine(const KvBlocks& blocks, const KvLayout& layout, int layer, int head, int window,
            int dim) {
-  return reference::pooled_element(layout, blocks.blocks()[(window + 1) / kBlockWindows], layer,
-                                   head, (window + 1) % kBlockWindows, dim);
+  const Segment segment{.blocks = blocks.blocks()};
+  return reference::pooled_element(layout, segment, (window + 1) / kBlockWindows, layer, head,
+                                   (window + 1) % kBlockWindows, dim);
 }
 
 float coarse(const KvBlocks& blocks, const KvLayout& layout, int layer, int head, int window,
              int dim) {
-  return reference::pooled_element(layout, blocks.blocks()[window + 1], layer, head,
-                                   reference::kCoarse, dim);
+  const Segment segment{.blocks = blocks.blocks()};
+  return reference::pooled_element(layout, segment, window + 1, layer, head, reference::kCoarse,
+                                   dim);
 }
 
 }  // namespace
