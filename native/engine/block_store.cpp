@@ -41,7 +41,8 @@ BlockStore::BlockStore(KvLayout layout, int64_t cache_bytes, std::unique_ptr<KvS
     : layout_(layout),
       cache_blocks_(cache_bytes / static_cast<int64_t>(layout.block_bytes())),
       spill_(std::move(spill)),
-      memory_(memory) {}
+      memory_(memory),
+      slabs_(layout) {}
 
 // ------------------------------------------------------------------------------------ reservations
 
@@ -93,10 +94,11 @@ void BlockStore::release(int64_t blocks) {
 // ----------------------------------------------------------------------------------------- holding
 
 KvBlock* BlockStore::take() {
-  Buffer memory(memory_, layout_.block_bytes());
+  Buffer memory(memory_, has_slabs() ? layout_.before_pooled() : layout_.block_bytes());
   const std::lock_guard lock(mutex_);
   KvBlock* block = free_headers_.back();
   block->memory = std::move(memory);
+  if (has_slabs() && !block->pooled) block->pooled = slabs_.take();  // else of one that failed here
   if (spill_) spill_->begin(*block);
   free_headers_.pop_back();
   block->holders = 1;
@@ -132,14 +134,16 @@ int64_t BlockStore::holders(const KvBlock* block) {
 }
 
 std::span<const std::byte> BlockStore::content(const KvBlock& block, Buffer& copy) {
-  if (!spill_ && memory_.is_host()) return {block.memory.data(), block.memory.size()};
+  const size_t bytes = block.memory.size();
+  if (!spill_ && memory_.is_host() && !block.pooled) return {block.memory.data(), bytes};
   if (copy.size() == 0) copy = Buffer(layout_.block_bytes());
   if (spill_) {
-    spill_->read(block, {copy.data(), copy.size()});
+    spill_->read(block, {copy.data(), bytes});
   } else {
-    memory_.download(copy.data(), block.memory.data(), copy.size());
+    memory_.download(copy.data(), block.memory.data(), bytes);
     memory_.synchronize();
   }
+  if (block.pooled) slabs_.read(block.pooled, copy.data() + bytes);
   return {copy.data(), copy.size()};
 }
 
@@ -149,13 +153,18 @@ void BlockStore::copy(const KvBlock& from, KvBlock& to) {
   } else {
     memory_.copy(to.memory.data(), from.memory.data(), to.memory.size());
   }
+  if (!from.pooled) return;
+  std::vector<std::byte> pooled(layout_.pooled_bytes());
+  slabs_.read(from.pooled, pooled.data());
+  slabs_.write(to.pooled, pooled.data());
 }
 
 bool BlockStore::write(KvBlock& block, const std::function<bool(std::span<std::byte>)>& fill) {
-  if (memory_.is_host()) return fill({block.memory.data(), block.memory.size()});
-  const Buffer bytes(block.memory.size());
+  if (memory_.is_host() && !block.pooled) return fill({block.memory.data(), block.memory.size()});
+  const Buffer bytes(layout_.block_bytes());
   if (!fill({bytes.data(), bytes.size()})) return false;
-  memory_.upload(block.memory.data(), bytes.data(), bytes.size());
+  memory_.upload(block.memory.data(), bytes.data(), block.memory.size());
+  if (block.pooled) slabs_.write(block.pooled, bytes.data() + block.memory.size());
   return true;
 }
 
@@ -242,6 +251,7 @@ void BlockStore::shrink_cache(int64_t keep) {
 void BlockStore::free(KvBlock* block) {
   if (spill_) spill_->end(*block);
   block->memory = Buffer();
+  if (block->pooled) slabs_.give(std::exchange(block->pooled, nullptr));
   block->sealed = false;
   free_headers_.push_back(block);
 }

@@ -16,6 +16,7 @@
 #include "kernels/kv_layout.h"
 #include "native/backend/buffer.h"
 #include "native/engine/kv_spill.h"
+#include "native/engine/pooled_slabs.h"
 
 namespace minicpm {
 
@@ -38,7 +39,8 @@ ChainKey run_key(std::string_view fingerprint);
 struct KvBlock {
   Buffer
       memory;  // with a spill, of a sealed block: read what was fetched, or by BlockStore::content
-  int64_t holders = 0;  // sequences
+  std::byte* pooled = nullptr;  // in a slab; null: behind the heads, if there are any
+  int64_t holders = 0;          // sequences
   bool sealed = false;
   ChainKey parent, key;                        // once sealed
   std::array<int32_t, kBlockTokens> tokens{};  // once sealed
@@ -67,6 +69,8 @@ class BlockStore {
   const KvLayout& layout() const { return layout_; }
   KvSpill* spill() { return spill_.get(); }  // null: all is in memory
   Memory& memory() { return memory_; }
+  /// Whether pooled keys lie in slabs.
+  bool has_slabs() const { return layout_.pooled && layout_.pooled_run > 1; }
 
   /// Promises `blocks` more. Drops cached blocks as needed; throws Error{kOutOfMemory} where all
   /// that is promised would still not fit the memory that is free.
@@ -137,6 +141,7 @@ class BlockStore {
   int64_t cached_ = 0;
   KvBlock* oldest_ = nullptr;  // of those nobody holds
   KvBlock* newest_ = nullptr;
+  PooledSlabs slabs_;
   // Block headers and buckets grow with reservations, so that a decode step allocates nothing but
   // pages.
   std::deque<KvBlock> headers_;

@@ -23,6 +23,7 @@ KvCache::KvCache(BlockStore& store, const ChainKey& run, int64_t capacity,
   store_.reserve(capacity_blocks_);
   blocks_.reserve(static_cast<size_t>(capacity_blocks_));
   pointers_.reserve(static_cast<size_t>(capacity_blocks_));
+  pooled_.reserve(static_cast<size_t>(capacity_blocks_));
   keys_.reserve(static_cast<size_t>(capacity_blocks_) + 1);
   keys_.push_back(run);
 }
@@ -36,6 +37,7 @@ KvCache::KvCache(const KvCache& parent)
   store_.reserve(capacity_blocks_ - full_blocks());
   blocks_.reserve(static_cast<size_t>(capacity_blocks_));
   pointers_.reserve(static_cast<size_t>(capacity_blocks_));
+  pooled_.reserve(static_cast<size_t>(capacity_blocks_));
   keys_.reserve(static_cast<size_t>(capacity_blocks_) + 1);
   const std::optional<Error> error = error_of([&] {
     for (KvBlock* block : parent.blocks_) {
@@ -65,11 +67,13 @@ void KvCache::let_go() {
 void KvCache::push(KvBlock* block) {
   blocks_.push_back(block);
   pointers_.push_back(block->memory.data());
+  pooled_.push_back(block->pooled);
 }
 
-void KvCache::replace_last(KvBlock* block) {
-  blocks_.back() = block;
-  pointers_.back() = block->memory.data();
+void KvCache::replace(size_t index, KvBlock* block) {
+  blocks_[index] = block;
+  pointers_[index] = block->memory.data();
+  pooled_[index] = block->pooled;
 }
 
 void KvCache::grow(int64_t length) {
@@ -83,8 +87,7 @@ void KvCache::seal(std::span<const int32_t> tokens) {
     const std::span<const int32_t, kBlockTokens> content(tokens.data() + index * kBlockTokens,
                                                          kBlockTokens);
     const ChainKey parent = keys_.back();
-    blocks_[index] = store_.seal(blocks_[index], parent, content);
-    pointers_[index] = blocks_[index]->memory.data();
+    replace(index, store_.seal(blocks_[index], parent, content));
     keys_.push_back(extend(parent, content));
   }
   offer_full_blocks();
@@ -117,7 +120,7 @@ KvCache::Attached KvCache::attach(std::vector<int32_t>& tokens, std::span<const 
     }
     if (open > 0) {
       store_.exchange(blocks_.back());
-      replace_last(block);
+      replace(blocks_.size() - 1, block);
     } else {
       push(block);
     }
@@ -199,11 +202,12 @@ void KvCache::truncate(int64_t length) {
     store_.exchange(blocks_.back());
     blocks_.pop_back();
     pointers_.pop_back();
+    pooled_.pop_back();
   }
   if (reopens) {
     store_.exchange(blocks_.back());
     store_.release(1);
-    replace_last(open);
+    replace(blocks_.size() - 1, open);
   }
   keys_.resize(std::min(keys_.size(), static_cast<size_t>(length / kBlockTokens) + 1));
   offered_ = std::min(offered_, full_blocks());

@@ -58,6 +58,8 @@ class KvCache {
   void truncate(int64_t length);
 
   std::byte* const* blocks() const { return pointers_.data(); }
+  /// Of the blocks' pooled keys; null where they are behind the heads.
+  std::byte* const* pooled() const { return store_.has_slabs() ? pooled_.data() : nullptr; }
   KvBlock* const* kv_blocks() const { return blocks_.data(); }
   Memory& memory() const { return store_.memory(); }
 
@@ -69,13 +71,14 @@ class KvCache {
   KvBlock* read(const BlockName& name, const std::string& folder);
   KvBlock* copy_of(const KvBlock& full, int64_t promised);
   void push(KvBlock* block);
-  void replace_last(KvBlock* block);
+  void replace(size_t index, KvBlock* block);
   void zero_from(KvBlock& block, int slot);
 
   BlockStore& store_;
   int64_t capacity_blocks_;
   std::vector<KvBlock*> blocks_;
   std::vector<std::byte*> pointers_;  // to the blocks' memory, as kernels want it
+  std::vector<std::byte*> pooled_;    // to their pooled keys
   std::vector<ChainKey> keys_;        // of the first 0, 1, 2, ... full blocks
   BlockDirectory* directory_;         // null: none
   int64_t offered_ = 0;               // full blocks that the directory has taken

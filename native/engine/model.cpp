@@ -38,7 +38,7 @@ std::string numbers_of(const ModelPlan& plan, const Backend& backend) {
 /// kBlockFormat counts up with every change of KvLayout and of the numerics that the plan does not
 /// name.
 std::string fingerprint_of(const ModelPlan& plan, const Backend& backend) {
-  constexpr int kBlockFormat = 2;
+  constexpr int kBlockFormat = 3;
   return plan.fingerprint + "-" + std::string(backend.name()) + "-" + numbers_of(plan, backend) +
          "-" + name_of(plan.kv_type) + "-" + std::to_string(kBlockFormat);
 }
@@ -80,6 +80,13 @@ std::unique_ptr<Weights> load_weights(const ModelPlan& plan, Backend& backend,
   return weights;
 }
 
+/// Pooled keys lie in slabs where the processor reads them.
+KvLayout layout_in(const Memory& memory, const ModelPlan& plan) {
+  KvLayout layout = kv_layout(plan);
+  if (memory.is_host()) layout.pooled_run = kSlabBlocks;
+  return layout;
+}
+
 }  // namespace
 
 Model::Model(const ModelPlan& plan, const std::function<bool(int64_t, int64_t)>& progress,
@@ -88,10 +95,10 @@ Model::Model(const ModelPlan& plan, const std::function<bool(int64_t, int64_t)>&
       backend_(checked_backend(plan, std::move(backend))),
       weights_(load_weights(plan, *backend_, progress)),
       forward_(std::make_unique<MiniCpm4>(plan.config, plan.activations, *weights_, *backend_,
-                                          kv_layout(plan))),
+                                          layout_in(backend_->memory(), plan))),
       fingerprint_(fingerprint_of(plan, *backend_)),
-      store_(std::make_unique<BlockStore>(kv_layout(plan), plan.cache_bytes, make_spill(plan),
-                                          backend_->memory())),
+      store_(std::make_unique<BlockStore>(layout_in(backend_->memory(), plan), plan.cache_bytes,
+                                          make_spill(plan), backend_->memory())),
       directory_(plan.directory.path.empty()
                      ? nullptr
                      : std::make_unique<BlockDirectory>(*store_, plan.directory, fingerprint_)),

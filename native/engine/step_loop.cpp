@@ -133,7 +133,8 @@ void StepLoop::add_to_batch(Sequence& sequence, std::span<const int32_t> tokens)
   segments_.push_back({.row = static_cast<int>(tokens_.size()),
                        .count = static_cast<int>(count),
                        .position = static_cast<int>(state.length()),
-                       .blocks = state.kv.blocks()});
+                       .blocks = state.kv.blocks(),
+                       .pooled = state.kv.pooled()});
   angles_.push_back(&state.angles);
   fetch_.sequences.push_back(state.kv.kv_blocks());
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
