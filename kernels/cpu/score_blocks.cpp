@@ -2,7 +2,8 @@
 // what each is of the whole, then the scores. The order of all sums depends on the position alone.
 //
 // The work is cut by token and KV head. Where those are few (decode) it is cut by chunk, for two KV
-// heads at once, whose pooled keys lie side by side; the threads wait between the three steps.
+// heads at once, whose pooled keys lie side by side; the threads wait between the three steps, and
+// each scores what it has weighed.
 #include "kernels/score_blocks.h"
 
 #include "kernels/cpu/parallel.h"
@@ -27,7 +28,8 @@ struct Sizes {
   int64_t spread() const { return int64_t{group} * dim * kBlockWindows; }
   int64_t weights() const { return chunks * group * kChunkSlots; }
   int64_t of_chunks() const { return (chunks * group + kLanes - 1) / kLanes * kLanes; }
-  int64_t floats() const { return queries() + spread() + weights() + 3 * of_chunks(); }
+  int64_t threads() const { return (chunks + kLanes - 1) / kLanes * kLanes; }
+  int64_t floats() const { return queries() + spread() + weights() + 3 * of_chunks() + threads(); }
 };
 
 /// What one token and KV head works on. Slot i of a row is fine window i - 1: slots are counted
@@ -37,13 +39,14 @@ struct Unit {
   int64_t position;
   int64_t row;  // of the batch's
   PooledKeys keys;
-  float* weights;  // [chunks][group][kChunkSlots]: e^(x - the chunk's largest x)
-  float* largest;  // [group][chunks]: of what the softmax's normalizer runs over
-  float* sums;     // [group][chunks]: of e^(x - largest) of that
-  float* shares;   // [group][chunks]: what a chunk's weights are multiplied with
-  int64_t seen;    // fine windows
-  int64_t coarse;  // coarse windows of the normalizer; 0: it runs over the fine ones
-  int64_t chunks;  // with windows that are seen
+  float* weights;    // [chunks][group][kChunkSlots]: e^(x - the chunk's largest x)
+  float* largest;    // [group][chunks]: of what the softmax's normalizer runs over
+  float* sums;       // [group][chunks]: of e^(x - largest) of that
+  float* shares;     // [group][chunks]: what a chunk's weights are multiplied with
+  int32_t* threads;  // [chunks]: which has made a chunk's weights, and has them at hand
+  int64_t seen;      // fine windows
+  int64_t coarse;    // coarse windows of the normalizer; 0: it runs over the fine ones
+  int64_t chunks;    // with windows that are seen
 
   float* of_chunk(int64_t chunk) const { return weights + chunk * keys.group * kChunkSlots; }
   int64_t at(int row, int64_t chunk) const { return row * chunks + chunk; }
@@ -175,11 +178,15 @@ void score_chunk(const Unit& unit, int64_t chunk) {
   }
   if (tiles > kChunkSlots / kLanes) store(sums + kChunkSlots, sum_weights(unit, chunk + 1, 0));
   float* scores = static_cast<float*>(unit.op->scores.data) + unit.row * unit.op->scores.columns;
-  for (int64_t b = first; b < last; b++) {
+  for (int64_t b = begin; b < last; b += kTileBlocks) {
     const float* s = sums + (b - begin) * kBlockWindows;
-    float best = s[0];
-    for (int i = 1; i <= kBlockWindows; i++) best = s[i] > best ? s[i] : best;
-    scores[b] = best;
+    f32x16 best = load(s);
+    for (int i = 1; i <= kBlockWindows; i++) best = max(load(s + i), best);
+    float of_window[kLanes];  // the largest of five from each on
+    store(of_window, best);
+    for (int64_t each = b < first ? first : b; each < last && each < b + kTileBlocks; each++) {
+      scores[each] = of_window[(each - b) * kBlockWindows];
+    }
   }
 }
 
@@ -211,6 +218,7 @@ Unit unit_of(const ScoreBlocks& op, const Segment& segment, int first, int index
           .largest = largest,
           .sums = largest + sizes.of_chunks(),
           .shares = largest + 2 * sizes.of_chunks(),
+          .threads = reinterpret_cast<int32_t*>(largest + 3 * sizes.of_chunks()),
           .seen = seen,
           .coarse = op.rule.coarse ? coarse_windows(position) : 0,
           .chunks = (seen + kChunkSlots) / kChunkSlots};
@@ -280,15 +288,23 @@ void score(const ScoreBlocks& op, const Segment& segment, int first, const Sizes
     for (int h = 0; h < heads; h++) some[h] = unit_at(begin + h, shared_memory(begin + h), thread);
     if (chunk >= some[0].chunks) return;
     dot_chunk<T>(some, heads, chunk, chunk + workers.threads());
-    for (int h = 0; h < heads; h++) weigh_chunk<T>(some[h], chunk);
+    for (int h = 0; h < heads; h++) {
+      weigh_chunk<T>(some[h], chunk);
+      some[h].threads[chunk] = thread;
+    }
   };
   auto share = [&](int i, int thread) { share_chunks(unit_at(i, shared_memory(i), thread)); };
-  auto score_one = [&](int i, int thread) {
-    score_chunk(unit_at(i / chunks, shared_memory(i / chunks), thread), i % chunks);
+  auto score_own = [&](int its, int thread) {
+    for (int i = 0; i < units; i++) {
+      const Unit unit = unit_at(i, shared_memory(i), thread);
+      for (int64_t c = 0; c < chunks; c++) {
+        if ((c < unit.chunks ? unit.threads[c] : 0) == its) score_chunk(unit, c);
+      }
+    }
   };
   for_each(workers, chunks * tokens * parts, weigh);
   for_each(workers, units, share);
-  for_each(workers, units * chunks, score_one);
+  for_each(workers, workers.threads(), score_own);
 }
 
 }  // namespace
