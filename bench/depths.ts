@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { loadBenchModel } from "../src/bench/bench-model.ts";
 import { runOf } from "../src/bench/run.ts";
 import { findShape, writeShape } from "../src/bench/shape.ts";
+import { median } from "../src/bench/statistics.ts";
 import type { KvType } from "../src/native/binding.ts";
 
 const { values, positionals } = parseArgs({
@@ -30,9 +31,6 @@ if (![...depths, rounds, generate].every((one) => one >= 1) || (kvType !== "f16"
   );
   process.exit(2);
 }
-
-const median = (numbers: readonly number[]) =>
-  [...numbers].sort((a, b) => a - b)[numbers.length >> 1] as number;
 
 const shape = await writeShape(findShape(positionals[0] ?? "minicpm4-0.5b"), { keep: true });
 const model = await loadBenchModel(shape.path, { device: "cpu", kvType, sparse: "on", pack: "w4" });

@@ -41,6 +41,7 @@ constexpr int kMostInt8HeadDim = 2048;
 constexpr int kPooledKeys = 32;  // of a fine pooled key; a coarse one has two blocks
 constexpr int kPoolStride = 16;
 constexpr int kBlockWindows = kBlockTokens / kPoolStride;  // fine pooled keys of a block
+constexpr int kCoarseWindow = kBlockWindows;               // where a coarse one is meant
 
 struct KvLayout {
   DType dtype = DType::f16;  // f32, f16 or i8
@@ -94,26 +95,29 @@ struct KvLayout {
     return static_cast<size_t>(row) * static_cast<size_t>(pooled_run) * pooled_row_bytes();
   }
 
-  /// Of the fine pooled keys of one layer and head, from where the block's begin; of the coarse
-  /// one.
-  constexpr size_t fine_at(int layer, int kv_head) const {
-    return pooled_row_at(layer) + static_cast<size_t>(kv_head * kBlockWindows) * pooled_key_bytes();
-  }
-  constexpr size_t coarse_at(int layer, int kv_head) const {
-    const int in_row = layer % kBlockWindows * kv_heads + kv_head;
-    return pooled_row_at(layers + layer / kBlockWindows) +
-           static_cast<size_t>(in_row) * pooled_key_bytes();
+  /// Of the fine pooled keys of one layer and head, from where the block's begin, whichever of them
+  /// `window` (0..3) is; or of the coarse one (kCoarseWindow).
+  constexpr size_t pooled_at(int layer, int kv_head, int window) const {
+    const bool coarse = window == kCoarseWindow;
+    const int row = coarse ? layers + layer / kBlockWindows : layer;
+    const int keys_before =
+        coarse ? layer % kBlockWindows * kv_heads + kv_head : kv_head * kBlockWindows;
+    return pooled_row_at(row) + static_cast<size_t>(keys_before) * pooled_key_bytes();
   }
 
-  /// In int8 the scales, from a head's fine pooled keys; from its coarse one.
-  constexpr size_t fine_scales_at() const { return static_cast<size_t>(kBlockWindows * head_dim); }
-  constexpr size_t coarse_scale_at() const { return static_cast<size_t>(head_dim); }
+  /// Index of dimension `dim`, in elements from there.
+  constexpr size_t pooled_index(int window, int dim) const {
+    const int at = window == kCoarseWindow ? dim
+                   : dtype == DType::i8    ? (dim / 4 * kBlockWindows + window) * 4 + dim % 4
+                                           : dim * kBlockWindows + window;
+    return static_cast<size_t>(at);
+  }
 
-  /// Index, in elements from a head's fine pooled keys, of dimension `dim` of number `window`
-  /// (0..3).
-  constexpr size_t fine_index(int window, int dim) const {
-    const int at = dtype == DType::i8 ? (dim / 4 * kBlockWindows + window) * 4 + dim % 4
-                                      : dim * kBlockWindows + window;
+  /// Its scale in int8, in bytes from there.
+  constexpr size_t pooled_scale_at(int window) const {
+    const int at = window == kCoarseWindow
+                       ? head_dim
+                       : kBlockWindows * head_dim + window * static_cast<int>(sizeof(float));
     return static_cast<size_t>(at);
   }
 

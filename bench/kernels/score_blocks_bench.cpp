@@ -3,6 +3,7 @@
 #include "bench/kernels/bench.h"
 #include "kernels/cpu/select_blocks.h"
 #include "native/backend/buffer.h"
+#include "native/engine/pooled_slabs.h"
 
 namespace minicpm::bench {
 
@@ -36,17 +37,19 @@ BENCH(score_blocks) {
                                    std::to_string(tokens) + "  depth " + std::to_string(depth) +
                                    (coarse ? "  coarse" : "  exact");
           if (!wanted(name)) continue;
-          const KvLayout layout{dtype, model.layers, model.kv_heads, model.head_dim, true};
+          // As in the engine; of blocks, only pooled keys are ever touched.
+          const KvLayout layout{dtype,          model.layers, model.kv_heads,
+                                model.head_dim, true,         kSlabBlocks};
           const int count = (depth + tokens + kBlockTokens - 1) / kBlockTokens;
-          // As in the engine; of the blocks, only pooled keys are ever touched.
-          Buffer memory(layout.block_bytes() * static_cast<size_t>(count));
-          std::vector<std::byte*> blocks;
+          std::vector<uint16_t> numbers(layout.pooled_bytes() / 2);
+          for (size_t i = 0; i < numbers.size(); i++) {
+            numbers[i] = static_cast<uint16_t>(0x2800 + (i * 40503 >> 5 & 0x83ff));
+          }
+          PooledSlabs slabs(layout);
+          std::vector<std::byte*> places;
           for (int b = 0; b < count; b++) {
-            blocks.push_back(memory.data() + static_cast<size_t>(b) * layout.block_bytes());
-            for (size_t i = layout.before_pooled() / 2; i < layout.block_bytes() / 2; i++) {
-              reinterpret_cast<uint16_t*>(blocks.back())[i] =
-                  static_cast<uint16_t>(0x2800 + (i * 40503 >> 5 & 0x83ff));
-            }
+            places.push_back(slabs.take());
+            slabs.write(places.back(), reinterpret_cast<const std::byte*>(numbers.data()));
           }
           const int columns = model.kv_heads * model.group * model.head_dim;
           Buffer rows(static_cast<size_t>(tokens * columns) * 4);
@@ -54,7 +57,7 @@ BENCH(score_blocks) {
           const int64_t score_rows = int64_t{tokens} * model.kv_heads, words = (count + 63) / 64;
           Buffer scores(static_cast<size_t>(score_rows * count) * 4);
           Buffer masks(static_cast<size_t>(score_rows * words) * 8);
-          const Segment segment{0, tokens, depth, blocks.data()};
+          const Segment segment{0, tokens, depth, places.data(), places.data()};
           const SparseRule rule{.coarse = coarse};
           const Tensor score_tensor{scores.data(), DType::f32, score_rows, count};
           const double windows = depth / 16.0 + (coarse ? depth / 64.0 : 0);

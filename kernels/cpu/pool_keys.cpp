@@ -87,16 +87,17 @@ void pool_up_to(const PoolKeys& op, const Segment& segment, int kv_head, int end
   const int last = end - 1, window = last % kBlockTokens / kPoolStride;
   const bool ends_block = end % kBlockTokens == 0 && end >= 2 * kBlockTokens;
   std::byte* begin = segment.pooled_keys(layout, last / kBlockTokens);
-  std::byte* at_fine = begin + layout.fine_at(op.layer, kv_head);
-  std::byte* at_coarse = begin + layout.coarse_at(op.layer, kv_head);
-  T* fine = reinterpret_cast<T*>(at_fine) + layout.fine_index(window, 0);
+  std::byte* at_fine = begin + layout.pooled_at(op.layer, kv_head, window);
+  std::byte* at_coarse = begin + layout.pooled_at(op.layer, kv_head, kCoarseWindow);
+  T* fine = reinterpret_cast<T*>(at_fine) + layout.pooled_index(window, 0);
   T* coarse = reinterpret_cast<T*>(at_coarse);
   if constexpr (sizeof(T) == 1) {
-    auto* scales = reinterpret_cast<float*>(at_fine + layout.fine_scales_at());
-    pool_int8<kFineTiles>(op, segment, kv_head, end, fine, kBlockWindows, scales + window);
+    const auto scale = [&](std::byte* at, int its_window) {
+      return reinterpret_cast<float*>(at + layout.pooled_scale_at(its_window));
+    };
+    pool_int8<kFineTiles>(op, segment, kv_head, end, fine, kBlockWindows, scale(at_fine, window));
     if (!ends_block) return;
-    pool_int8<kCoarseTiles>(op, segment, kv_head, end, coarse, 1,
-                            reinterpret_cast<float*>(at_coarse + layout.coarse_scale_at()));
+    pool_int8<kCoarseTiles>(op, segment, kv_head, end, coarse, 1, scale(at_coarse, kCoarseWindow));
   } else {
     pool<T, kFineTiles>(op, segment, kv_head, end, fine, kBlockWindows);
     if (ends_block) pool<T, kCoarseTiles>(op, segment, kv_head, end, coarse, 1);

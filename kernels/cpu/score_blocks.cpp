@@ -7,7 +7,7 @@
 #include "kernels/score_blocks.h"
 
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/pooled_dots.h"
+#include "kernels/cpu/score_units.h"
 #include "kernels/cpu/softmax.h"
 #include "kernels/cpu/table.h"
 
@@ -17,50 +17,9 @@ namespace {
 
 constexpr int kScoreGroup = 8;  // rows whose coarse numbers are in memory at once
 
-/// Sizes for the longest sequence, so that a growing one allocates nothing.
-struct Sizes {
-  int group, dim;
-  int64_t chunks;
-
-  /// Of a thread: int8 keys side by side.
-  int64_t lines() const { return int64_t{kChunkSlots} * dim / int64_t{sizeof(float)}; }
-  int64_t queries() const { return (int64_t{group} * dim + kLanes - 1) / kLanes * kLanes; }
-  int64_t spread() const { return int64_t{group} * dim * kBlockWindows; }
-  int64_t weights() const { return chunks * group * kChunkSlots; }
-  int64_t of_chunks() const { return (chunks * group + kLanes - 1) / kLanes * kLanes; }
-  int64_t threads() const { return (chunks + kLanes - 1) / kLanes * kLanes; }
-  int64_t floats() const { return queries() + spread() + weights() + 3 * of_chunks() + threads(); }
-};
-
-/// What one token and KV head works on. Slot i of a row is fine window i - 1: slots are counted
-/// through the blocks, and in the first block the first does not exist.
-struct Unit {
-  const ScoreBlocks* op;
-  int64_t position;
-  int64_t row;  // of the batch's
-  PooledKeys keys;
-  float* weights;    // [chunks][group][kChunkSlots]: e^(x - the chunk's largest x)
-  float* largest;    // [group][chunks]: of what the softmax's normalizer runs over
-  float* sums;       // [group][chunks]: of e^(x - largest) of that
-  float* shares;     // [group][chunks]: what a chunk's weights are multiplied with
-  int32_t* threads;  // [chunks]: which has made a chunk's weights, and has them at hand
-  int64_t seen;      // fine windows
-  int64_t coarse;    // coarse windows of the normalizer; 0: it runs over the fine ones
-  int64_t chunks;    // with windows that are seen
-
-  float* of_chunk(int64_t chunk) const { return weights + chunk * keys.group * kChunkSlots; }
-  int64_t at(int row, int64_t chunk) const { return row * chunks + chunk; }
-};
-
-/// Slots of a chunk with windows that are seen.
-int64_t slots_of(const Unit& unit, int64_t chunk) {
-  const int64_t left = unit.seen + 1 - chunk * kChunkSlots;
-  return left < kChunkSlots ? left : kChunkSlots;
-}
-
 /// x of one chunk for `heads` KV heads of a token. The thread goes on with `next_chunk`.
 template <typename T>
-void dot_chunk(const Unit* units, int heads, int64_t chunk, int64_t next_chunk) {
+void dot_chunk(const ScoreUnit* units, int heads, int64_t chunk, int64_t next_chunk) {
   PooledKeys keys[kHeadsTogether];
   float* x[kHeadsTogether];
   for (int h = 0; h < heads; h++) {
@@ -78,7 +37,7 @@ void dot_chunk(const Unit* units, int heads, int64_t chunk, int64_t next_chunk) 
 
 /// From x the weights of one chunk, and its part of the normalizer.
 template <typename T>
-void weigh_chunk(const Unit& unit, int64_t chunk) {
+void weigh_chunk(const ScoreUnit& unit, int64_t chunk) {
   const PooledKeys& keys = unit.keys;
   const int64_t low = chunk == 0 ? 1 : 0, slots = slots_of(unit, chunk);
   float* x = unit.of_chunk(chunk);
@@ -132,7 +91,7 @@ inline void each_vector(const float* x, int64_t count, float padding, F f) {
 }
 
 /// shares[r][chunk] = e^(the chunk's largest x - the normalizer's largest) / the normalizer.
-void share_chunks(const Unit& unit) {
+void share_chunks(const ScoreUnit& unit) {
   for (int r = 0; r < unit.keys.group; r++) {
     const float *largest = unit.largest + unit.at(r, 0), *sums = unit.sums + unit.at(r, 0);
     float* shares = unit.shares + unit.at(r, 0);
@@ -153,7 +112,7 @@ void share_chunks(const Unit& unit) {
 }
 
 /// sums[0..16) = what the rows weigh together at 16 slots of a chunk; 0 where nothing is seen.
-inline f32x16 sum_weights(const Unit& unit, int64_t chunk, int tile) {
+inline f32x16 sum_weights(const ScoreUnit& unit, int64_t chunk, int tile) {
   f32x16 total = broadcast(0);
   if (chunk * kChunkSlots + tile * kLanes > unit.seen) return total;
   const float* weights = unit.of_chunk(chunk) + tile * kLanes;
@@ -164,7 +123,7 @@ inline f32x16 sum_weights(const Unit& unit, int64_t chunk, int tile) {
 }
 
 /// The scores of one chunk's blocks that are candidates.
-void score_chunk(const Unit& unit, int64_t chunk) {
+void score_chunk(const ScoreUnit& unit, int64_t chunk) {
   const SparseRule& rule = unit.op->rule;
   const int64_t begin = chunk * kChunkBlocks;
   const int64_t first = begin > rule.init_blocks ? begin : rule.init_blocks;
@@ -190,65 +149,14 @@ void score_chunk(const Unit& unit, int64_t chunk) {
   }
 }
 
-/// Unit `index` of a segment, over `memory` of sizes.floats() and a thread's `lines`.
-Unit unit_of(const ScoreBlocks& op, const Segment& segment, int first, int index,
-             const Sizes& sizes, float* memory, unsigned char* lines) {
-  const int kv_heads = op.layout.kv_heads;
-  const int row = first + index / kv_heads, kv_head = index % kv_heads;
-  const int64_t position = segment.position + row, seen = fine_windows(position);
-  float* spread = memory + sizes.queries();
-  float* weights = spread + sizes.spread();
-  float* largest = weights + sizes.weights();
-  const KvLayout& layout = op.layout;
-  const size_t begin = segment.pooled ? 0 : layout.before_pooled();
-  return {.op = &op,
-          .position = position,
-          .row = (int64_t{segment.row} + row) * kv_heads + kv_head,
-          .keys = {.places = segment.pooled ? segment.pooled : segment.blocks,
-                   .last_block = position / kBlockTokens,
-                   .fine_at = begin + layout.fine_at(op.layer, kv_head),
-                   .coarse_at = begin + layout.coarse_at(op.layer, kv_head),
-                   .coarse = op.rule.coarse,
-                   .group = sizes.group,
-                   .dim = sizes.dim,
-                   .queries = memory,
-                   .spread = spread,
-                   .lines = lines},
-          .weights = weights,
-          .largest = largest,
-          .sums = largest + sizes.of_chunks(),
-          .shares = largest + 2 * sizes.of_chunks(),
-          .threads = reinterpret_cast<int32_t*>(largest + 3 * sizes.of_chunks()),
-          .seen = seen,
-          .coarse = op.rule.coarse ? coarse_windows(position) : 0,
-          .chunks = (seen + kChunkSlots) / kChunkSlots};
-}
-
-/// To the beginning of the unit's `memory`.
-void load_queries(const Unit& unit, const Sizes& sizes, float* memory) {
-  const int64_t size = int64_t{sizes.group} * sizes.dim;  // heads side by side
-  const float* q = static_cast<const float*>(unit.op->q.data) + unit.row * size;
-  if (unit.op->layout.dtype == DType::i8) {
-    for (int64_t i = 0; i < size; i += sizes.dim) {
-      load_int8_query(q + i, unit.op->scale, sizes.dim, memory + i);
-    }
-    return;
-  }
-  float* spread = memory + sizes.queries();
-  for (int64_t i = 0; i < size; i++) {
-    memory[i] = q[i] * unit.op->scale;
-    for (int w = 0; w < kBlockWindows; w++) spread[i * kBlockWindows + w] = memory[i];
-  }
-}
-
 /// Chunk by chunk instead of unit by unit, with three waits: pays where few units have several
 /// chunks.
-bool splits(int units, const Sizes& sizes, const Workers& workers) {
+bool splits(int units, const ScoreSizes& sizes, const Workers& workers) {
   return units < 4 * workers.threads() && sizes.chunks > 1;
 }
 
 template <typename T>
-void score(const ScoreBlocks& op, const Segment& segment, int first, const Sizes& sizes,
+void score(const ScoreBlocks& op, const Segment& segment, int first, const ScoreSizes& sizes,
            Workers& workers) {
   const int units = (segment.count - first) * op.layout.kv_heads;
   const auto unit_at = [&](int i, float* memory, int thread) {
@@ -261,7 +169,7 @@ void score(const ScoreBlocks& op, const Segment& segment, int first, const Sizes
   if (!splits(units, sizes, workers)) {
     auto whole = [&](int i, int thread) {
       float* memory = static_cast<float*>(workers.scratch(thread)) + sizes.lines();
-      const Unit unit = unit_at(i, memory, thread);
+      const ScoreUnit unit = unit_at(i, memory, thread);
       load_queries(unit, sizes, memory);
       for (int64_t c = 0; c < unit.chunks; c++) {
         dot_chunk<T>(&unit, 1, c, c + 1);
@@ -284,21 +192,21 @@ void score(const ScoreBlocks& op, const Segment& segment, int first, const Sizes
     const int chunk = item / (tokens * parts), part = item % parts;
     const int begin = item / parts % tokens * kv_heads + part * together;
     const int left = kv_heads - part * together, heads = left < together ? left : together;
-    Unit some[kHeadsTogether];
+    ScoreUnit some[kHeadsTogether];
     for (int h = 0; h < heads; h++) some[h] = unit_at(begin + h, shared_memory(begin + h), thread);
     if (chunk >= some[0].chunks) return;
     dot_chunk<T>(some, heads, chunk, chunk + workers.threads());
     for (int h = 0; h < heads; h++) {
       weigh_chunk<T>(some[h], chunk);
-      some[h].threads[chunk] = thread;
+      some[h].makers[chunk] = thread;
     }
   };
   auto share = [&](int i, int thread) { share_chunks(unit_at(i, shared_memory(i), thread)); };
   auto score_own = [&](int its, int thread) {
     for (int i = 0; i < units; i++) {
-      const Unit unit = unit_at(i, shared_memory(i), thread);
+      const ScoreUnit unit = unit_at(i, shared_memory(i), thread);
       for (int64_t c = 0; c < chunks; c++) {
-        if ((c < unit.chunks ? unit.threads[c] : 0) == its) score_chunk(unit, c);
+        if ((c < unit.chunks ? unit.makers[c] : 0) == its) score_chunk(unit, c);
       }
     }
   };
@@ -313,7 +221,7 @@ void score_blocks(const ScoreBlocks& op, Workers& workers) {
   const int kv_heads = op.layout.kv_heads, dim = op.layout.head_dim;
   const int group = static_cast<int>(op.q.columns) / dim / kv_heads;
   const int64_t blocks = op.scores.columns + op.rule.near();
-  const Sizes sizes{group, dim, blocks / kChunkBlocks + 1};
+  const ScoreSizes sizes{group, dim, blocks / kChunkBlocks + 1};
   for (size_t s = 0; s < op.segments.size(); s++) {
     const Segment& segment = op.segments[s];
     int first = 0;  // rows from here on do not attend to all

@@ -34,10 +34,10 @@ struct StoredInt8 {
   }
 };
 
-/// The pooled keys of a block of one layer and KV head, fine or coarse, behind the block's heads.
-DEVICE const std::byte* pooled_keys(const KvLayout& l, const std::byte* block, int layer, int head,
-                                    bool coarse) {
-  return block + l.before_pooled() + (coarse ? l.coarse_at(layer, head) : l.fine_at(layer, head));
+/// KvLayout::pooled_at in a block, behind whose heads the pooled keys are.
+template <typename Byte>
+DEVICE Byte* pooled_keys(const KvLayout& l, Byte* block, int layer, int head, int window) {
+  return block + l.before_pooled() + l.pooled_at(layer, head, window);
 }
 
 /// The parts of a block of one layer and KV head, for a layout's dtype.
@@ -50,8 +50,8 @@ struct KvHead {
     return {reinterpret_cast<const T*>(block + l.v_offset(layer, head))};
   }
   DEVICE static Stored<T> pooled(const KvLayout& l, const std::byte* block, int layer, int head,
-                                 bool coarse) {
-    return {reinterpret_cast<const T*>(pooled_keys(l, block, layer, head, coarse))};
+                                 int window) {
+    return {reinterpret_cast<const T*>(pooled_keys(l, block, layer, head, window))};
   }
 };
 
@@ -72,12 +72,12 @@ struct KvHead<int8_t> {
     return {reinterpret_cast<const int8_t*>(block + l.v_offset(layer, head)),
             scales(l, block, layer, head) + kBlockTokens};
   }
+  /// With the one scale of `window`, at slot 0.
   DEVICE static Biased pooled(const KvLayout& l, const std::byte* block, int layer, int head,
-                              bool coarse) {
-    const std::byte* keys = pooled_keys(l, block, layer, head, coarse);
-    return {
-        reinterpret_cast<const uint8_t*>(keys),
-        reinterpret_cast<const float*>(keys + (coarse ? l.coarse_scale_at() : l.fine_scales_at()))};
+                              int window) {
+    const std::byte* keys = pooled_keys(l, block, layer, head, window);
+    return {reinterpret_cast<const uint8_t*>(keys),
+            reinterpret_cast<const float*>(keys + l.pooled_scale_at(window))};
   }
 };
 

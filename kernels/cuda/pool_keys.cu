@@ -11,7 +11,6 @@ namespace minicpm::cuda {
 namespace {
 
 constexpr int kPoolThreads = 128;
-constexpr int kCoarseWindow = kBlockWindows;
 
 struct PoolRows {
   const BatchRow* rows;
@@ -38,12 +37,8 @@ template <typename T>
 DEVICE void pool(const PoolRows& op, std::byte* const* blocks, int head, int64_t end, int count,
                  int window) {
   const KvLayout& layout = op.layout;
-  const bool coarse = window == kCoarseWindow;
-  std::byte* pooled = blocks[(end - 1) / kBlockTokens] + layout.before_pooled() +
-                      (coarse ? layout.coarse_at(op.layer, head) : layout.fine_at(op.layer, head));
-  const auto index = [&](int d) {
-    return coarse ? static_cast<size_t>(d) : layout.fine_index(window, d);
-  };
+  std::byte* pooled = pooled_keys(layout, blocks[(end - 1) / kBlockTokens], op.layer, head, window);
+  const auto index = [&](int d) { return layout.pooled_index(window, d); };
   if constexpr (sizeof(T) > 1) {
     for (int d = static_cast<int>(threadIdx.x); d < layout.head_dim; d += kPoolThreads) {
       reinterpret_cast<T*>(pooled)[index(d)] =
@@ -61,9 +56,7 @@ DEVICE void pool(const PoolRows& op, std::byte* const* blocks, int head, int64_t
           static_cast<uint8_t>(rounding.integer(mean) + 128);
     }
     if (threadIdx.x == 0) {
-      auto* scales = reinterpret_cast<float*>(
-          pooled + (coarse ? layout.coarse_scale_at() : layout.fine_scales_at()));
-      scales[coarse ? 0 : window] = rounding.scale;
+      *reinterpret_cast<float*>(pooled + layout.pooled_scale_at(window)) = rounding.scale;
     }
   }
 }

@@ -28,19 +28,17 @@ struct ScoreRows {
 };
 
 /// query . one pooled key: the fine one in `slot`, counted through the blocks (window j is in slot
-/// j
-/// + 1), or the coarse one that ends in block `slot`.
+/// j + 1), or the coarse one that ends in block `slot`.
 template <typename T, bool kCoarse>
 DEVICE float pooled_dot(const ScoreRows& op, std::byte* const* blocks, int head, const float* query,
                         int64_t slot) {
   const KvLayout& layout = op.layout;
   const int64_t block = kCoarse ? slot : slot / kBlockWindows;
-  const int window = kCoarse ? 0 : static_cast<int>(slot % kBlockWindows);
-  const auto pooled = KvHead<T>::pooled(layout, blocks[block], op.layer, head, kCoarse);
+  const int window = kCoarse ? kCoarseWindow : static_cast<int>(slot % kBlockWindows);
+  const auto pooled = KvHead<T>::pooled(layout, blocks[block], op.layer, head, window);
   float dot = 0;
   for (int d = 0; d < layout.head_dim; d++) {
-    const size_t at = kCoarse ? static_cast<size_t>(d) : layout.fine_index(window, d);
-    dot = fmaf(query[d], pooled.at(at, window), dot);
+    dot = fmaf(query[d], pooled.at(layout.pooled_index(window, d), 0), dot);
   }
   return dot;
 }

@@ -77,19 +77,14 @@ inline void set_element(void* data, DType dtype, size_t index, double value) {
 }
 
 /// Dimension `dim` of the pooled key that ends in window `window` (0..3) of a block, or of the
-/// coarse one (kCoarse).
-constexpr int kCoarse = kBlockWindows;
+/// coarse one (kCoarseWindow).
 inline float pooled_element(const KvLayout& layout, const Segment& segment, int64_t block,
                             int layer, int kv_head, int window, int dim) {
-  const bool is_coarse = window == kCoarse;
   const std::byte* pooled =
-      segment.pooled_keys(layout, block) +
-      (is_coarse ? layout.coarse_at(layer, kv_head) : layout.fine_at(layer, kv_head));
-  const size_t at = is_coarse ? static_cast<size_t>(dim) : layout.fine_index(window, dim);
+      segment.pooled_keys(layout, block) + layout.pooled_at(layer, kv_head, window);
+  const size_t at = layout.pooled_index(window, dim);
   if (layout.dtype != DType::i8) return element(pooled, layout.dtype, at);
-  const auto* scale = reinterpret_cast<const float*>(
-      is_coarse ? pooled + layout.coarse_scale_at()
-                : pooled + layout.fine_scales_at() + static_cast<size_t>(window) * sizeof(float));
+  const auto* scale = reinterpret_cast<const float*>(pooled + layout.pooled_scale_at(window));
   return static_cast<float>(static_cast<int>(pooled[at]) - 128) * *scale;
 }
 

@@ -20,13 +20,9 @@ double mean_key(const PoolKeys& op, const Segment& segment, int kv_head, int end
 /// The pooled key of `count` keys that ends before position `end`, as `window` of its block.
 void pool(const PoolKeys& op, const Segment& segment, int kv_head, int end, int count, int window) {
   const KvLayout& layout = op.layout;
-  const bool is_coarse = window == kCoarse;
-  std::byte* pooled =
-      segment.pooled_keys(layout, (end - 1) / kBlockTokens) +
-      (is_coarse ? layout.coarse_at(op.layer, kv_head) : layout.fine_at(op.layer, kv_head));
-  const auto at = [&](int d) {
-    return is_coarse ? static_cast<size_t>(d) : layout.fine_index(window, d);
-  };
+  std::byte* pooled = segment.pooled_keys(layout, (end - 1) / kBlockTokens) +
+                      layout.pooled_at(op.layer, kv_head, window);
+  const auto at = [&](int d) { return layout.pooled_index(window, d); };
   std::vector<float> means;
   for (int d = 0; d < layout.head_dim; d++) {
     means.push_back(static_cast<float>(mean_key(op, segment, kv_head, end, count, d)));
@@ -38,9 +34,8 @@ void pool(const PoolKeys& op, const Segment& segment, int kv_head, int end, int 
     return;
   }
   std::vector<int8_t> integers(means.size());
-  auto* scales = reinterpret_cast<float*>(
-      pooled + (is_coarse ? layout.coarse_scale_at() : layout.fine_scales_at()));
-  scales[is_coarse ? 0 : window] = quantize(means.data(), layout.head_dim, integers.data());
+  *reinterpret_cast<float*>(pooled + layout.pooled_scale_at(window)) =
+      quantize(means.data(), layout.head_dim, integers.data());
   for (int d = 0; d < layout.head_dim; d++) {
     pooled[at(d)] = static_cast<std::byte>(integers[static_cast<size_t>(d)] + 128);
   }
@@ -57,7 +52,7 @@ void pool_keys(const PoolKeys& op) {
           pool(op, segment, head, end, kPooledKeys, slot / kPoolStride);
         }
         if (end % kBlockTokens == 0 && end >= 2 * kBlockTokens) {
-          pool(op, segment, head, end, 2 * kBlockTokens, kCoarse);
+          pool(op, segment, head, end, 2 * kBlockTokens, kCoarseWindow);
         }
       }
     }

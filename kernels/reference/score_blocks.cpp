@@ -30,7 +30,7 @@ void add_weights(const ScoreBlocks& op, const Segment& segment, int kv_head, con
                       static_cast<int>(at % kBlockWindows));
   }
   for (int64_t i = 0; i < coarse; i++) {
-    n.push_back(dot_pooled(op, segment, kv_head, query, i + 1, kCoarse));
+    n.push_back(dot_pooled(op, segment, kv_head, query, i + 1, kCoarseWindow));
   }
   const std::vector<double>& over = coarse > 0 ? n : x;
   const double best = *std::ranges::max_element(over);

@@ -153,10 +153,7 @@ void BlockStore::copy(const KvBlock& from, KvBlock& to) {
   } else {
     memory_.copy(to.memory.data(), from.memory.data(), to.memory.size());
   }
-  if (!from.pooled) return;
-  std::vector<std::byte> pooled(layout_.pooled_bytes());
-  slabs_.read(from.pooled, pooled.data());
-  slabs_.write(to.pooled, pooled.data());
+  if (from.pooled) slabs_.copy(from.pooled, to.pooled);
 }
 
 bool BlockStore::write(KvBlock& block, const std::function<bool(std::span<std::byte>)>& fill) {

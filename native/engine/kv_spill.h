@@ -2,8 +2,8 @@
 //
 // A block keeps its addresses. Its heads (keys and values of one layer and KV head, whole pages)
 // come and go: a head that is in memory has a slot of its layer, and one that loses its slot gives
-// its pages back. What lies behind the heads, pooled keys and int8's scales, always stays. So
-// kernels read blocks as ever, and no page fault ever reads the file.
+// its pages back. Pooled keys and int8's scales always stay, wherever they are. So kernels read
+// blocks as ever, and no page fault ever reads the file.
 #pragma once
 
 #include <cstdint>

@@ -33,16 +33,21 @@ void PooledSlabs::give(const std::byte* place) noexcept {
 }
 
 void PooledSlabs::read(const std::byte* place, std::byte* to) const {
-  const size_t bytes = layout_.pooled_row_bytes();
-  for (int row = 0; row < layout_.pooled_rows(); ++row, to += bytes) {
-    std::memcpy(to, place + layout_.pooled_row_at(row), bytes);
-  }
+  copy_rows(place, layout_.pooled_row_at(1), to, layout_.pooled_row_bytes());
 }
 
 void PooledSlabs::write(std::byte* place, const std::byte* from) const {
-  const size_t bytes = layout_.pooled_row_bytes();
-  for (int row = 0; row < layout_.pooled_rows(); ++row, from += bytes) {
-    std::memcpy(place + layout_.pooled_row_at(row), from, bytes);
+  copy_rows(from, layout_.pooled_row_bytes(), place, layout_.pooled_row_at(1));
+}
+
+void PooledSlabs::copy(const std::byte* from, std::byte* to) const {
+  copy_rows(from, layout_.pooled_row_at(1), to, layout_.pooled_row_at(1));
+}
+
+void PooledSlabs::copy_rows(const std::byte* from, size_t from_pitch, std::byte* to,
+                            size_t to_pitch) const {
+  for (int row = 0; row < layout_.pooled_rows(); ++row, from += from_pitch, to += to_pitch) {
+    std::memcpy(to, from, layout_.pooled_row_bytes());
   }
 }
 

@@ -28,12 +28,16 @@ class PooledSlabs {
   /// A block's pooled keys as they stand behind its heads, layout.pooled_bytes(), and back.
   void read(const std::byte* place, std::byte* to) const;
   void write(std::byte* place, const std::byte* from) const;
+  /// From one place to another.
+  void copy(const std::byte* from, std::byte* to) const;
 
  private:
   struct Slab {
     Buffer memory;
     uint64_t free;  // bit i: place i
   };
+
+  void copy_rows(const std::byte* from, size_t from_pitch, std::byte* to, size_t to_pitch) const;
 
   const KvLayout layout_;
   std::vector<Slab> slabs_;

@@ -16,8 +16,7 @@ float fine(const KvBlocks& blocks, const KvLayout& layout, int layer, int head, 
 float coarse(const KvBlocks& blocks, const KvLayout& layout, int layer, int head, int window,
              int dim) {
   const Segment segment{.blocks = blocks.blocks()};
-  return reference::pooled_element(layout, segment, window + 1, layer, head, reference::kCoarse,
-                                   dim);
+  return reference::pooled_element(layout, segment, window + 1, layer, head, kCoarseWindow, dim);
 }
 
 }  // namespace
