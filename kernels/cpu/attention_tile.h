@@ -42,7 +42,8 @@ constexpr int kVectors = kWideLanes == 16  ? (R <= 4 ? 4 : 1)
                                            : 1;
 
 /// Keys (or values) of a block, and those of the next block: its lines are prefetched one by one
-/// along the way, because the processor's own prefetching starts anew with every block.
+/// along the way, because the processor's own prefetching starts anew with every block. They come
+/// in order and evenly, whatever the order in which the block itself is read.
 template <typename T>
 struct Stream {
   const T* now;
@@ -124,16 +125,15 @@ template <typename T, int R>
 void weigh_rows(const Tile& tile, int row, Stream<T> values, int keys, float* results) {
   const float* weights = tile.weights + row * kBlockTokens;
   results += row * tile.stride;
+  constexpr int V = kVectors<R>;
   int d = 0;
   const auto whole = [&](int key, int v) {
-    const int64_t at = int64_t{key} * tile.dim + d + v * kLanes;
-    __builtin_prefetch(values.next + at, 0, 2);
-    return load(values.now + at);
+    __builtin_prefetch(values.next + int64_t{d} * kBlockTokens + (key * V + v) * kLanes, 0, 2);
+    return load(values.now + int64_t{key} * tile.dim + d + v * kLanes);
   };
   const auto part = [&](int key, int) {
     return load_first(values.now + int64_t{key} * tile.dim + d, tile.dim - d);
   };
-  constexpr int V = kVectors<R>;
   for (; d + V * kLanes <= tile.dim; d += V * kLanes) {
     weigh<R, V>(weights, keys, results + d, tile.stride, whole);
   }

@@ -16,6 +16,12 @@ namespace minicpm::ISA {
 namespace {
 
 constexpr int kScoreGroup = 8;  // rows whose coarse numbers are in memory at once
+constexpr int kSummedTiles = kWideLanes == 16 ? 8 : 4;  // whose sums are in registers
+
+/// Tiles of 16 slots of a chunk with windows that are seen.
+int tiles_of(const ScoreUnit& unit, int64_t chunk) {
+  return static_cast<int>((slots_of(unit, chunk) + kLanes - 1) / kLanes);
+}
 
 /// x of one chunk for `heads` KV heads of a token. The thread goes on with `next_chunk`.
 template <typename T>
@@ -27,7 +33,7 @@ void dot_chunk(const ScoreUnit* units, int heads, int64_t chunk, int64_t next_ch
     keys[h].next_block = next_chunk * kChunkBlocks;
     x[h] = units[h].of_chunk(chunk);
   }
-  const int tiles = static_cast<int>((slots_of(units[0], chunk) + kLanes - 1) / kLanes);
+  const int tiles = tiles_of(units[0], chunk);
   if constexpr (sizeof(T) == 1) {
     dot_fine_int8(keys, heads, chunk * kChunkBlocks, tiles, x);
   } else {
@@ -111,15 +117,17 @@ void share_chunks(const ScoreUnit& unit) {
   }
 }
 
-/// sums[0..16) = what the rows weigh together at 16 slots of a chunk; 0 where nothing is seen.
-inline f32x16 sum_weights(const ScoreUnit& unit, int64_t chunk, int tile) {
-  f32x16 total = broadcast(0);
-  if (chunk * kChunkSlots + tile * kLanes > unit.seen) return total;
+/// sums[16 * tile...) = what the rows weigh together at the slots of N tiles of a chunk.
+template <int N>
+inline void sum_weights(const ScoreUnit& unit, int64_t chunk, int tile, float* sums) {
+  f32x16 totals[N];
+  for (int i = 0; i < N; i++) totals[i] = broadcast(0);
   const float* weights = unit.of_chunk(chunk) + tile * kLanes;
-  for (int r = 0; r < unit.keys.group; r++) {
-    total = fma(load(weights + r * kChunkSlots), broadcast(unit.shares[unit.at(r, chunk)]), total);
+  for (int r = 0; r < unit.keys.group; r++, weights += kChunkSlots) {
+    const f32x16 share = broadcast(unit.shares[unit.at(r, chunk)]);
+    for (int i = 0; i < N; i++) totals[i] = fma(load(weights + i * kLanes), share, totals[i]);
   }
-  return total;
+  for (int i = 0; i < N; i++) store(sums + (tile + i) * kLanes, totals[i]);
 }
 
 /// The scores of one chunk's blocks that are candidates.
@@ -130,23 +138,20 @@ void score_chunk(const ScoreUnit& unit, int64_t chunk) {
   const int64_t end = rule.candidates_end(unit.position);
   const int64_t last = begin + kChunkBlocks < end ? begin + kChunkBlocks : end;
   if (first >= last) return;
-  float sums[kChunkSlots + kLanes];  // a block's last window ends in the next block
-  const int tiles = static_cast<int>(last - begin) / kTileBlocks + 1;
-  for (int tile = 0; tile < tiles && tile < kChunkSlots / kLanes; tile++) {
-    store(sums + tile * kLanes, sum_weights(unit, chunk, tile));
+  // Of each slot, 0 where nothing is seen; a block's last window ends in the next block.
+  float sums[kChunkSlots + kLanes], best[kChunkSlots];
+  const int tiles = chunk < unit.chunks ? tiles_of(unit, chunk) : 0;
+  on_row_tiles<kSummedTiles>(0, tiles,
+                             [&]<int N>(int tile) { sum_weights<N>(unit, chunk, tile, sums); });
+  for (int at = tiles * kLanes; at <= kChunkSlots; at += kLanes) store(sums + at, broadcast(0));
+  if (chunk + 1 < unit.chunks) sum_weights<1>(unit, chunk + 1, 0, sums + kChunkSlots);
+  for (int at = 0; at < kChunkSlots; at += kLanes) {
+    f32x16 most = load(sums + at);
+    for (int i = 1; i <= kBlockWindows; i++) most = max(load(sums + at + i), most);
+    store(best + at, most);
   }
-  if (tiles > kChunkSlots / kLanes) store(sums + kChunkSlots, sum_weights(unit, chunk + 1, 0));
   float* scores = static_cast<float*>(unit.op->scores.data) + unit.row * unit.op->scores.columns;
-  for (int64_t b = begin; b < last; b += kTileBlocks) {
-    const float* s = sums + (b - begin) * kBlockWindows;
-    f32x16 best = load(s);
-    for (int i = 1; i <= kBlockWindows; i++) best = max(load(s + i), best);
-    float of_window[kLanes];  // the largest of five from each on
-    store(of_window, best);
-    for (int64_t each = b < first ? first : b; each < last && each < b + kTileBlocks; each++) {
-      scores[each] = of_window[(each - b) * kBlockWindows];
-    }
-  }
+  for (int64_t b = first; b < last; b++) scores[b] = best[(b - begin) * kBlockWindows];
 }
 
 /// Chunk by chunk instead of unit by unit, with three waits: pays where few units have several

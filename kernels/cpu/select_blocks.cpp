@@ -8,7 +8,7 @@ namespace minicpm {
 
 namespace {
 
-constexpr int64_t kSeries = 128;  // of keys: more than are chosen of most models
+constexpr int64_t kSeries = 128;  // of scores: more than are chosen of most models
 
 /// Larger for a higher score.
 int32_t key_of(float score) {
@@ -21,13 +21,13 @@ int64_t rank_of(int32_t key, int64_t block) {
   return int64_t{key} << 32 | static_cast<uint32_t>(~block);
 }
 
-/// One that at least `count` of the keys reach, and not many more: the largest of each series
-/// of every kSeries-th key, and of those the `count`-th.
-int32_t reached_by(int64_t count, const int32_t* keys, int64_t size) {
+/// A key that at least `count` of the scores reach, and not many more: the largest of each series
+/// of every kSeries-th score, and of those the `count`-th.
+int32_t reached_by(int64_t count, const float* scores, int64_t size) {
   int32_t largest[kSeries];
-  std::copy_n(keys, kSeries, largest);
+  for (int j = 0; j < kSeries; j++) largest[j] = key_of(scores[j]);
   for (int64_t i = kSeries; i + kSeries <= size; i += kSeries) {
-    for (int j = 0; j < kSeries; j++) largest[j] = std::max(largest[j], keys[i + j]);
+    for (int j = 0; j < kSeries; j++) largest[j] = std::max(largest[j], key_of(scores[i + j]));
   }
   std::nth_element(largest, largest + count - 1, largest + kSeries, std::greater<>());
   return largest[count - 1];
@@ -46,19 +46,18 @@ void select(const SelectBlocks& op, int64_t position, int64_t row, void* memory)
 
   set_range(words, 0, rule.init_blocks);
   set_range(words, end, blocks);
-  const float* scores = op.scores.as<float>() + row * op.scores.columns;
+  const float* scores = op.scores.as<float>() + row * op.scores.columns + rule.init_blocks;
   const int64_t candidates = end - rule.init_blocks;
   auto* ranks = static_cast<int64_t*>(memory);
-  auto* keys = reinterpret_cast<int32_t*>(ranks + candidates);
-  for (int64_t i = 0; i < candidates; i++) keys[i] = key_of(scores[rule.init_blocks + i]);
   const int64_t chosen = std::min<int64_t>(rule.chosen(), candidates);
   // nth_element branches on every comparison; this leaves it few.
   const bool many = chosen > 0 && chosen <= kSeries && candidates >= 2 * kSeries;
-  const int32_t least = many ? reached_by(chosen, keys, candidates) : INT32_MIN;
+  const int32_t least = many ? reached_by(chosen, scores, candidates) : INT32_MIN;
   int64_t left = 0;
   for (int64_t i = 0; i < candidates; i++) {
-    ranks[left] = rank_of(keys[i], rule.init_blocks + i);
-    left += keys[i] >= least;
+    const int32_t key = key_of(scores[i]);
+    ranks[left] = rank_of(key, rule.init_blocks + i);
+    left += key >= least;
   }
   std::nth_element(ranks, ranks + chosen, ranks + left, std::greater<>());
   for (int64_t i = 0; i < chosen; i++) {
@@ -70,7 +69,7 @@ void select(const SelectBlocks& op, int64_t position, int64_t row, void* memory)
 }  // namespace
 
 void select_blocks(const SelectBlocks& op, Workers& workers) {
-  workers.reserve(static_cast<size_t>(op.scores.columns) * (sizeof(int64_t) + sizeof(int32_t)), 0);
+  workers.reserve(static_cast<size_t>(op.scores.columns) * sizeof(int64_t), 0);
   for (const Segment& segment : op.segments) {
     struct Context {
       const SelectBlocks& op;
