@@ -16,15 +16,15 @@
 // the keys, then 64 of the values.
 //
 // Of a model with sparse attention, the pooled keys (kernels/sparse_rule.h) that end in the block
-// come behind all heads, in rows: one a layer of the fine ones, for every head [head_dim][4 fine
-// ones], so that 4 blocks make a tile of 16 in lanes; behind them the coarse ones, 4 layers a row,
-// for every layer and head [head_dim]. In block b those are the fine ones 4 b - 1 to 4 b + 2 and
-// the coarse one b - 1; in the first block the first of each does not exist. As int8 they are
-// [head_dim / 4][4 fine ones][4] and [head_dim], bytes q + 128, each rounded as a key is; behind
-// each head's 4 fine ones, or its coarse one, stand their scales, f32.
+// come behind all heads, in rows: one a layer and head of the fine ones, [head_dim][4 fine ones],
+// so that 4 blocks make a tile of 16 in lanes; behind them the coarse ones, 4 heads a row,
+// [head_dim] each. In block b those are the fine ones 4 b - 1 to 4 b + 2 and the coarse one b - 1;
+// in the first block the first of each does not exist. As int8 they are [head_dim / 4][4 fine
+// ones][4] and [head_dim], bytes q + 128, each rounded as a key is; behind each head's 4 fine ones,
+// or its coarse one, stand their scales, f32.
 //
 // Or they lie in a slab for `pooled_run` blocks, where all blocks' first rows are followed by all
-// blocks' second rows: whoever reads a layer's pooled keys of all blocks finds them side by side.
+// blocks' second rows: whoever reads a head's pooled keys of all blocks finds them side by side.
 #pragma once
 
 #include <cstddef>
@@ -81,11 +81,9 @@ struct KvLayout {
     return static_cast<size_t>(head_dim) * size_of(dtype) + scale;
   }
 
-  constexpr size_t pooled_row_bytes() const {
-    return static_cast<size_t>(kv_heads * kBlockWindows) * pooled_key_bytes();
-  }
+  constexpr size_t pooled_row_bytes() const { return size_t{kBlockWindows} * pooled_key_bytes(); }
   constexpr int pooled_rows() const {
-    return layers + (layers + kBlockWindows - 1) / kBlockWindows;
+    return layers * kv_heads + (layers * kv_heads + kBlockWindows - 1) / kBlockWindows;
   }
   constexpr size_t pooled_bytes() const {
     return static_cast<size_t>(pooled_rows()) * pooled_row_bytes();
@@ -99,9 +97,9 @@ struct KvLayout {
   /// `window` (0..3) is; or of the coarse one (kCoarseWindow).
   constexpr size_t pooled_at(int layer, int kv_head, int window) const {
     const bool coarse = window == kCoarseWindow;
-    const int row = coarse ? layers + layer / kBlockWindows : layer;
-    const int keys_before =
-        coarse ? layer % kBlockWindows * kv_heads + kv_head : kv_head * kBlockWindows;
+    const int head = layer * kv_heads + kv_head;
+    const int row = coarse ? layers * kv_heads + head / kBlockWindows : head;
+    const int keys_before = coarse ? head % kBlockWindows : 0;
     return pooled_row_at(row) + static_cast<size_t>(keys_before) * pooled_key_bytes();
   }
 

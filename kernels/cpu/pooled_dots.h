@@ -2,9 +2,9 @@
 // 4 of each of 4 blocks; all query heads of a group read each pooled key once.
 //
 // Where a context is long, much of the time goes into memory. Keys are fetched some tiles ahead
-// and, of f16, bit by bit between the products: many at once stop all else until the processor has
-// room for them. What is read stands in memory in the order of reading, if the blocks are
-// neighbours in a slab (kv_layout.h).
+// and, of f16, line by line between the products: many at once stop all else until the processor
+// has room for them. They stand in memory in the order of reading, if the blocks are neighbours in
+// a slab (kv_layout.h).
 #pragma once
 
 #include "kernels/cpu/attention_int8.h"
@@ -19,7 +19,6 @@ namespace minicpm::ISA {
 constexpr int kChunkBlocks = 64;
 constexpr int kChunkSlots = kChunkBlocks * kBlockWindows;
 constexpr int kTileBlocks = kLanes / kBlockWindows;   // blocks of a tile of 16 windows
-constexpr int kHeadsTogether = 2;                     // KV heads whose keys are read at once
 constexpr int kTilesAhead = 3;                        // whose keys are fetched
 constexpr int kFetchedLine = 64;                      // bytes
 constexpr int kScoreRows = kWideLanes == 16 ? 8 : 2;  // with two blocks: in registers
@@ -72,28 +71,25 @@ struct PooledKeys {
 };
 
 /// x[r][16 slots] = queries[r] . fine pooled key, for R rows from `row` on and the 4 blocks;
-/// fetches the same of those at `ahead`. A vector is 4 dimensions of a block's 4 keys, so that keys
-/// need no shuffles: sums grow of every fourth dimension, and are joined at the end.
+/// fetches the same of those at `ahead`, block by block. A vector is 4 dimensions of a block's 4
+/// keys, so that keys need no shuffles: sums grow of every fourth dimension, and are joined at the
+/// end.
 template <typename T, int R>
 inline void dot_tile(const PooledKeys& keys, int row, const T* const* blocks, const T* const* ahead,
                      float* x) {
-  constexpr int kLine = kFetchedLine / static_cast<int>(sizeof(T));
-  const int64_t size = keys.fine_size();
+  const int64_t size = keys.fine_size(), half = size / 2;
   const float* queries = keys.spread + row * size;
   f32x16 pairs[2][R];
   for (int pair = 0; pair < 2; pair++, blocks += 2, ahead += 2) {
     f32x16 first[R], second[R];
     for (int r = 0; r < R; r++) first[r] = second[r] = broadcast(0);
-    for (int64_t line = 0; line < size; line += kLine) {
-      __builtin_prefetch(ahead[0] + line, 0, 2);
-      __builtin_prefetch(ahead[1] + line, 0, 2);
-      for (int64_t at = line; at < line + kLine; at += kLanes) {
-        const f32x16 a = load(blocks[0] + at), b = load(blocks[1] + at);
-        for (int r = 0; r < R; r++) {
-          const f32x16 query = load(queries + r * size + at);
-          first[r] = fma(a, query, first[r]);
-          second[r] = fma(b, query, second[r]);
-        }
+    for (int64_t at = 0; at < size; at += kLanes) {
+      fetch(at < half ? ahead[0] + 2 * at : ahead[1] + 2 * (at - half), 2 * kLanes);
+      const f32x16 a = load(blocks[0] + at), b = load(blocks[1] + at);
+      for (int r = 0; r < R; r++) {
+        const f32x16 query = load(queries + r * size + at);
+        first[r] = fma(a, query, first[r]);
+        second[r] = fma(b, query, second[r]);
       }
     }
     for (int r = 0; r < R; r++) pairs[pair][r] = add_halves(first[r], second[r]);
@@ -103,24 +99,21 @@ inline void dot_tile(const PooledKeys& keys, int row, const T* const* blocks, co
   }
 }
 
-/// x[h][r][slot] for the fine pooled keys of `heads` heads: `tiles` tiles of 16 slots from block
-/// `first` on. A block's heads lie beside each other and are read one after the other.
+/// x[r][slot] for the fine pooled keys of `tiles` tiles of 16 slots from block `first` on.
 template <typename T>
-void dot_fine(const PooledKeys* keys, int heads, int64_t first, int tiles, float* const* x) {
+void dot_fine(const PooledKeys& keys, int64_t first, int tiles, float* x) {
   for (int tile = 0; tile < tiles; tile++) {
-    for (int h = 0; h < heads; h++) {
-      const T *blocks[kTileBlocks], *ahead[kTileBlocks];
-      for (int i = 0; i < kTileBlocks; i++) {
-        const int block = tile * kTileBlocks + i;
-        const int64_t next = keys[h].ahead_of(first, block);
-        blocks[i] = keys[h].fine_of<T>(first + block);
-        ahead[i] = keys[h].fine_of<T>(next);
-        if (keys[h].coarse) fetch(keys[h].coarse_of<T>(next), keys[h].dim);
-      }
-      on_row_tiles<kScoreRows>(0, keys[h].group, [&]<int R>(int row) {
-        dot_tile<T, R>(keys[h], row, blocks, row == 0 ? ahead : blocks, x[h] + tile * kLanes);
-      });
+    const T *blocks[kTileBlocks], *ahead[kTileBlocks];
+    for (int i = 0; i < kTileBlocks; i++) {
+      const int block = tile * kTileBlocks + i;
+      const int64_t next = keys.ahead_of(first, block);
+      blocks[i] = keys.fine_of<T>(first + block);
+      ahead[i] = keys.fine_of<T>(next);
+      if (keys.coarse) fetch(keys.coarse_of<T>(next), keys.dim);
     }
+    on_row_tiles<kScoreRows>(0, keys.group, [&]<int R>(int row) {
+      dot_tile<T, R>(keys, row, blocks, row == 0 ? ahead : blocks, x + tile * kLanes);
+    });
   }
 }
 
@@ -188,38 +181,29 @@ inline void dot_lines(const PooledKeys& keys, const unsigned char* lines, const 
 }
 
 /// dot_fine of int8 keys: brings 4 blocks' keys side by side, as a tile of 16 packed rows.
-inline void dot_fine_int8(const PooledKeys* keys, int heads, int64_t first, int tiles,
-                          float* const* x) {
+inline void dot_fine_int8(const PooledKeys& keys, int64_t first, int tiles, float* x) {
   constexpr int kPiece = 4 * kBlockWindows;
   constexpr int kScaleBytes = kBlockWindows * static_cast<int>(sizeof(float));
-  constexpr int kCopiedTiles = kChunkSlots / kLanes / kHeadsTogether;
-  float scales[kHeadsTogether][kCopiedTiles * kLanes];
-  const int64_t tile_bytes = int64_t{keys[0].dim} * kLanes;
+  constexpr int kCopiedTiles = kChunkSlots / kLanes / 2;
+  float scales[kCopiedTiles * kLanes];
   for (int begin = 0; begin < tiles; begin += kCopiedTiles) {
     const int some = tiles - begin < kCopiedTiles ? tiles - begin : kCopiedTiles;
     for (int i = 0; i < some * kTileBlocks; i++) {
       const int block = begin * kTileBlocks + i;
-      for (int h = 0; h < heads; h++) {
-        const int64_t next = keys[h].ahead_of(first, block);
-        fetch(keys[h].fine_of<unsigned char>(next), keys[h].fine_size() + kScaleBytes);
-        if (keys[h].coarse) {
-          fetch(keys[h].coarse_of<unsigned char>(next),
-                keys[h].dim + static_cast<int>(sizeof(float)));
-        }
-        const auto* pooled = keys[h].fine_of<unsigned char>(first + block);
-        unsigned char* lines = keys[0].lines + (h * kCopiedTiles + i / kTileBlocks) * tile_bytes +
-                               i % kTileBlocks * kPiece;
-        for (int d = 0; d < keys[h].dim; d += 4) {
-          __builtin_memcpy(lines + d * kLanes, pooled + d * kBlockWindows, kPiece);
-        }
-        __builtin_memcpy(scales[h] + i * kBlockWindows, keys[h].fine_scales(first + block),
-                         kScaleBytes);
+      const int64_t next = keys.ahead_of(first, block);
+      fetch(keys.fine_of<unsigned char>(next), keys.fine_size() + kScaleBytes);
+      if (keys.coarse) {
+        fetch(keys.coarse_of<unsigned char>(next), keys.dim + static_cast<int>(sizeof(float)));
       }
+      const auto* pooled = keys.fine_of<unsigned char>(first + block);
+      unsigned char* lines =
+          keys.lines + i / kTileBlocks * keys.dim * kLanes + i % kTileBlocks * kPiece;
+      for (int d = 0; d < keys.dim; d += 4) {
+        __builtin_memcpy(lines + d * kLanes, pooled + d * kBlockWindows, kPiece);
+      }
+      __builtin_memcpy(scales + i * kBlockWindows, keys.fine_scales(first + block), kScaleBytes);
     }
-    for (int h = 0; h < heads; h++) {
-      dot_lines(keys[h], keys[0].lines + h * kCopiedTiles * tile_bytes, scales[h], some,
-                x[h] + begin * kLanes, kChunkSlots);
-    }
+    dot_lines(keys, keys.lines, scales, some, x + begin * kLanes, kChunkSlots);
   }
 }
 

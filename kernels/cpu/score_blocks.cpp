@@ -1,9 +1,9 @@
 // Scores of blocks on the CPU, in chunks of 64 blocks: first each chunk's softmax by itself, then
 // what each is of the whole, then the scores. The order of all sums depends on the position alone.
 //
-// The work is cut by token and KV head. Where those are few (decode) it is cut by chunk, for two KV
-// heads at once, whose pooled keys lie side by side; the threads wait between the three steps, and
-// each scores what it has weighed.
+// The work is cut by token and KV head. Where those leave threads without work (decode on many) it
+// is cut by chunk; then the threads wait between the three steps, and each scores what it has
+// weighed.
 #include "kernels/score_blocks.h"
 
 #include "kernels/cpu/parallel.h"
@@ -23,21 +23,16 @@ int tiles_of(const ScoreUnit& unit, int64_t chunk) {
   return static_cast<int>((slots_of(unit, chunk) + kLanes - 1) / kLanes);
 }
 
-/// x of one chunk for `heads` KV heads of a token. The thread goes on with `next_chunk`.
+/// x of one chunk. The thread goes on with `next_chunk`.
 template <typename T>
-void dot_chunk(const ScoreUnit* units, int heads, int64_t chunk, int64_t next_chunk) {
-  PooledKeys keys[kHeadsTogether];
-  float* x[kHeadsTogether];
-  for (int h = 0; h < heads; h++) {
-    keys[h] = units[h].keys;
-    keys[h].next_block = next_chunk * kChunkBlocks;
-    x[h] = units[h].of_chunk(chunk);
-  }
-  const int tiles = tiles_of(units[0], chunk);
+void dot_chunk(const ScoreUnit& unit, int64_t chunk, int64_t next_chunk) {
+  PooledKeys keys = unit.keys;
+  keys.next_block = next_chunk * kChunkBlocks;
+  const int64_t first = chunk * kChunkBlocks;
   if constexpr (sizeof(T) == 1) {
-    dot_fine_int8(keys, heads, chunk * kChunkBlocks, tiles, x);
+    dot_fine_int8(keys, first, tiles_of(unit, chunk), unit.of_chunk(chunk));
   } else {
-    dot_fine<T>(keys, heads, chunk * kChunkBlocks, tiles, x);
+    dot_fine<T>(keys, first, tiles_of(unit, chunk), unit.of_chunk(chunk));
   }
 }
 
@@ -154,10 +149,11 @@ void score_chunk(const ScoreUnit& unit, int64_t chunk) {
   for (int64_t b = first; b < last; b++) scores[b] = best[(b - begin) * kBlockWindows];
 }
 
-/// Chunk by chunk instead of unit by unit, with three waits: pays where few units have several
-/// chunks.
+/// Chunk by chunk instead of unit by unit, with three waits: pays where whole units would leave
+/// threads without work.
 bool splits(int units, const ScoreSizes& sizes, const Workers& workers) {
-  return units < 4 * workers.threads() && sizes.chunks > 1;
+  const int threads = workers.threads();
+  return units < 4 * threads && units % threads != 0 && sizes.chunks > 1;
 }
 
 template <typename T>
@@ -177,7 +173,7 @@ void score(const ScoreBlocks& op, const Segment& segment, int first, const Score
       const ScoreUnit unit = unit_at(i, memory, thread);
       load_queries(unit, sizes, memory);
       for (int64_t c = 0; c < unit.chunks; c++) {
-        dot_chunk<T>(&unit, 1, c, c + 1);
+        dot_chunk<T>(unit, c, c + 1);
         weigh_chunk<T>(unit, c);
       }
       share_chunks(unit);
@@ -189,22 +185,13 @@ void score(const ScoreBlocks& op, const Segment& segment, int first, const Score
   for (int i = 0; i < units; i++) {
     load_queries(unit_at(i, shared_memory(i), 0), sizes, shared_memory(i));
   }
-  // Where that leaves the threads too little to share, each takes one head of a chunk.
-  const int kv_heads = op.layout.kv_heads, tokens = units / kv_heads;
-  const int together = tokens * chunks < 2 * workers.threads() ? 1 : kHeadsTogether;
-  const int parts = (kv_heads + together - 1) / together;  // of a token
   auto weigh = [&](int item, int thread) {
-    const int chunk = item / (tokens * parts), part = item % parts;
-    const int begin = item / parts % tokens * kv_heads + part * together;
-    const int left = kv_heads - part * together, heads = left < together ? left : together;
-    ScoreUnit some[kHeadsTogether];
-    for (int h = 0; h < heads; h++) some[h] = unit_at(begin + h, shared_memory(begin + h), thread);
-    if (chunk >= some[0].chunks) return;
-    dot_chunk<T>(some, heads, chunk, chunk + workers.threads());
-    for (int h = 0; h < heads; h++) {
-      weigh_chunk<T>(some[h], chunk);
-      some[h].makers[chunk] = thread;
-    }
+    const int chunk = item / units, i = item % units;
+    const ScoreUnit unit = unit_at(i, shared_memory(i), thread);
+    if (chunk >= unit.chunks) return;
+    dot_chunk<T>(unit, chunk, (item + workers.threads()) / units);
+    weigh_chunk<T>(unit, chunk);
+    unit.makers[chunk] = thread;
   };
   auto share = [&](int i, int thread) { share_chunks(unit_at(i, shared_memory(i), thread)); };
   auto score_own = [&](int its, int thread) {
@@ -215,7 +202,7 @@ void score(const ScoreBlocks& op, const Segment& segment, int first, const Score
       }
     }
   };
-  for_each(workers, chunks * tokens * parts, weigh);
+  for_each(workers, chunks * units, weigh);
   for_each(workers, units, share);
   for_each(workers, workers.threads(), score_own);
 }

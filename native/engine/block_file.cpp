@@ -11,7 +11,7 @@ namespace minicpm {
 namespace {
 
 /// Counts up with every change of KvLayout or of this file's format.
-constexpr char kMagic[8] = {'m', 'c', 'p', 'm', 'k', 'v', '0', '2'};
+constexpr char kMagic[8] = {'m', 'c', 'p', 'm', 'k', 'v', '0', '3'};
 
 struct Header {
   char magic[8];

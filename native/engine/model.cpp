@@ -38,7 +38,7 @@ std::string numbers_of(const ModelPlan& plan, const Backend& backend) {
 /// kBlockFormat counts up with every change of KvLayout and of the numerics that the plan does not
 /// name.
 std::string fingerprint_of(const ModelPlan& plan, const Backend& backend) {
-  constexpr int kBlockFormat = 3;
+  constexpr int kBlockFormat = 4;
   return plan.fingerprint + "-" + std::string(backend.name()) + "-" + numbers_of(plan, backend) +
          "-" + name_of(plan.kv_type) + "-" + std::to_string(kBlockFormat);
 }

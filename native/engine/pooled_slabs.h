@@ -1,5 +1,5 @@
-// Where the pooled keys of KV blocks lie together: scoring reads a layer's of all blocks, one after
-// the other, so they should be neighbours in memory.
+// Where the pooled keys of KV blocks lie together: scoring reads those of a layer and head in all
+// blocks, one after the other, so they should be neighbours in memory.
 #pragma once
 
 #include <cstddef>
