@@ -7,6 +7,7 @@
 //   each_dot      32 columns of R tiles, `tile_bytes` apart, of integers u = q + Zero, times those
 //                 of M rows of activations: calls use(v, m, dot of q) for vector v of R * kParts
 //                 and row m
+//   each_gathered_dot  the same of one tile of w8, whose 16 rows come in 4 pieces of 4
 //   each_stepped_dot   the same of w6, whose two halves of 16 columns are multiplied with their
 //                 steps: those of a tile's 16 rows at steps, then at steps + 16
 //   add_scaled    y = fma(dot, weight scale * activation scale, y)
@@ -53,4 +54,22 @@ constexpr int kNibbleLines = kPackedColumns * kPackedRows / 2 / kPackedLine;
 #include "kernels/cpu/dot_avx2.h"
 #else
 #include "kernels/cpu/dot_baseline.h"
+#endif
+
+#if !defined(__AVX512F__)
+namespace minicpm::ISA {
+
+template <int Zero, int M, typename Use>
+inline void each_gathered_dot(const unsigned char* const* pieces, RoundedColumns x, Use use) {
+  constexpr int kPiece = kPackedLine / 4;
+  alignas(kPackedLine) unsigned char lines[kSteps * kPackedLine];
+  for (int s = 0; s < kSteps; s++) {
+    for (int i = 0; i < 4; i++) {
+      __builtin_memcpy(lines + s * kPackedLine + i * kPiece, pieces[i] + s * kPiece, kPiece);
+    }
+  }
+  each_dot<DType::w8, Zero, 1, M>(lines, sizeof lines, x, use);
+}
+
+}  // namespace minicpm::ISA
 #endif

@@ -99,6 +99,29 @@ inline void each_dot(const unsigned char* lines, int64_t tile_bytes, RoundedColu
   }
 }
 
+/// each_dot of a tile of w8 whose rows come in 4 pieces of 4.
+template <int Zero, int M, typename Use>
+inline void each_gathered_dot(const unsigned char* const* pieces, RoundedColumns x, Use use) {
+  Bytes steps[kSteps][1];
+  for (int s = 0; s < kSteps; s += 4) {
+    __m512i p[4];  // steps s to s + 3 of 4 rows
+    for (int i = 0; i < 4; i++) p[i] = _mm512_loadu_si512(pieces[i] + s * kPackedLine / 4);
+    const __m512i first = _mm512_shuffle_i32x4(p[0], p[1], 0x44);
+    const __m512i second = _mm512_shuffle_i32x4(p[0], p[1], 0xee);
+    const __m512i third = _mm512_shuffle_i32x4(p[2], p[3], 0x44);
+    const __m512i fourth = _mm512_shuffle_i32x4(p[2], p[3], 0xee);
+    steps[s][0] = _mm512_shuffle_i32x4(first, third, 0x88);
+    steps[s + 1][0] = _mm512_shuffle_i32x4(first, third, 0xdd);
+    steps[s + 2][0] = _mm512_shuffle_i32x4(second, fourth, 0x88);
+    steps[s + 3][0] = _mm512_shuffle_i32x4(second, fourth, 0xdd);
+  }
+  int32_t starts[M];
+  for (int m = 0; m < M; m++) starts[m] = -Zero * x.sums[m];
+  Dots dots[1][M];
+  dot<0, kSteps>(steps, x.integers, starts, dots);
+  for (int m = 0; m < M; m++) use(0, m, dots[0][m]);
+}
+
 /// A half's dot product times its step and the other half's.
 inline Dots add_stepped(Dots first, Dots first_step, Dots last, Dots last_step) {
   return _mm512_fmadd_ps(last, last_step, _mm512_mul_ps(first, first_step));

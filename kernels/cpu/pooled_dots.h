@@ -41,7 +41,7 @@ struct PooledKeys {
   int group, dim;
   const float* queries;  // [group][dim], scaled; before int8 keys as load_int8_query has them
   const float* spread;   // not int8: [group][dim][kBlockWindows], each of the queries' numbers
-  unsigned char* lines;  // int8: room for a chunk's fine ones, [kChunkSlots][dim], 64-byte aligned
+  unsigned char* lines;  // int8: room for coarse ones, [kChunkBlocks][dim], 64-byte aligned
 
   const std::byte* at(int64_t block) const {
     return places[block < last_block ? block : last_block];
@@ -162,49 +162,74 @@ void dot_coarse(const PooledKeys& keys, int64_t first, int count, float* x) {
   }
 }
 
-/// x[r * stride + i] = queries[r] . int8 key i of `lines`, for `tiles` tiles of 16 keys.
-inline void dot_lines(const PooledKeys& keys, const unsigned char* lines, const float* scales,
-                      int tiles, float* x, int stride) {
+/// x[r * kChunkSlots + i] = queries[r] . int8 key i of 16, for R rows from `row` on. The keys come
+/// in 4 pieces, [dim / 4][4 keys][4]; as much is fetched from each of `ahead`.
+template <int R>
+inline void dot_tile_int8(const PooledKeys& keys, int row, const Int8Queries<R>& queries,
+                          const unsigned char* const* pieces, const unsigned char* const* ahead,
+                          const float* scales, float* x) {
+  constexpr int kGroupBytes = kQuantizedGroup * kTileKeys / kTileBlocks;  // of a piece
+  Dots totals[kParts][R];
+  for (int v = 0; v < kParts; v++) {
+    for (int r = 0; r < R; r++) totals[v][r] = no_dots();
+  }
+  for (int group = 0; group < keys.dim / kQuantizedGroup; group++) {
+    const unsigned char* its[kTileBlocks];
+    for (int i = 0; i < kTileBlocks; i++) {
+      its[i] = pieces[i] + group * kGroupBytes;
+      fetch(ahead[i] + group * kGroupBytes, kGroupBytes);
+    }
+    const RoundedColumns columns{queries.steps + group * kSteps * R, queries.sums + group * R,
+                                 nullptr};
+    each_gathered_dot<packed_zero(DType::w8), R>(its, columns, [&](int v, int r, Dots dot) {
+      const Dots key_scales = load_scales(scales + v * kTileKeys / kParts);
+      totals[v][r] = add_scaled(dot, key_scales, queries.scales[group * R + r], totals[v][r]);
+    });
+  }
+  for (int v = 0; v < kParts; v++) {
+    for (int r = 0; r < R; r++) {
+      store_dots(x + (row + r) * kChunkSlots + v * kTileKeys / kParts, totals[v][r]);
+    }
+  }
+}
+
+/// dot_fine of int8 keys: a tile's 4 blocks are pieces of a tile of packed rows.
+inline void dot_fine_int8(const PooledKeys& keys, int64_t first, int tiles, float* x) {
+  constexpr int kScaleBytes = kBlockWindows * static_cast<int>(sizeof(float));
+  on_row_tiles<kInt8ScoreRows>(0, keys.group, [&]<int R>(int row) {
+    const Int8Queries<R> queries({R, R, 0, keys.dim, keys.dim, keys.queries, nullptr}, row);
+    for (int tile = 0; tile < tiles; tile++) {
+      const unsigned char *blocks[kTileBlocks], *ahead[kTileBlocks];
+      float scales[kLanes];
+      for (int i = 0; i < kTileBlocks; i++) {
+        const int block = tile * kTileBlocks + i;
+        blocks[i] = ahead[i] = keys.fine_of<unsigned char>(first + block);
+        __builtin_memcpy(scales + i * kBlockWindows, keys.fine_scales(first + block), kScaleBytes);
+        if (row > 0) continue;
+        const int64_t next = keys.ahead_of(first, block);
+        ahead[i] = keys.fine_of<unsigned char>(next);
+        if (keys.coarse) fetch(keys.coarse_of<unsigned char>(next), keys.dim);
+      }
+      dot_tile_int8<R>(keys, row, queries, blocks, ahead, scales, x + tile * kLanes);
+    }
+  });
+}
+
+/// x[r * kChunkBlocks + i] = queries[r] . int8 key i of keys.lines, for `tiles` tiles of 16 keys.
+inline void dot_lines(const PooledKeys& keys, const float* scales, int tiles, float* x) {
   on_row_tiles<kInt8ScoreRows>(0, keys.group, [&]<int R>(int row) {
     float scores[R * kBlockTokens];
     const float* queries = keys.queries + row * keys.dim;
     const Tile tile{R, R, 0, keys.dim, keys.dim, queries, scores};
     const Int8Queries<R> integers(tile, 0);
     for (int first = 0; first < tiles; first++) {
-      const unsigned char* its = lines + first * keys.dim * kLanes;
+      const unsigned char* its = keys.lines + first * keys.dim * kLanes;
       score_int8<R, 1>(tile, 0, integers, {its, its}, scales + first * kLanes, 0);
       for (int r = 0; r < R; r++) {
-        store(x + (row + r) * stride + first * kLanes, load(scores + r * kBlockTokens));
+        store(x + (row + r) * kChunkBlocks + first * kLanes, load(scores + r * kBlockTokens));
       }
     }
   });
-}
-
-/// dot_fine of int8 keys: brings 4 blocks' keys side by side, as a tile of 16 packed rows.
-inline void dot_fine_int8(const PooledKeys& keys, int64_t first, int tiles, float* x) {
-  constexpr int kPiece = 4 * kBlockWindows;
-  constexpr int kScaleBytes = kBlockWindows * static_cast<int>(sizeof(float));
-  constexpr int kCopiedTiles = kChunkSlots / kLanes / 2;
-  float scales[kCopiedTiles * kLanes];
-  for (int begin = 0; begin < tiles; begin += kCopiedTiles) {
-    const int some = tiles - begin < kCopiedTiles ? tiles - begin : kCopiedTiles;
-    for (int i = 0; i < some * kTileBlocks; i++) {
-      const int block = begin * kTileBlocks + i;
-      const int64_t next = keys.ahead_of(first, block);
-      fetch(keys.fine_of<unsigned char>(next), keys.fine_size() + kScaleBytes);
-      if (keys.coarse) {
-        fetch(keys.coarse_of<unsigned char>(next), keys.dim + static_cast<int>(sizeof(float)));
-      }
-      const auto* pooled = keys.fine_of<unsigned char>(first + block);
-      unsigned char* lines =
-          keys.lines + i / kTileBlocks * keys.dim * kLanes + i % kTileBlocks * kPiece;
-      for (int d = 0; d < keys.dim; d += 4) {
-        __builtin_memcpy(lines + d * kLanes, pooled + d * kBlockWindows, kPiece);
-      }
-      __builtin_memcpy(scales + i * kBlockWindows, keys.fine_scales(first + block), kScaleBytes);
-    }
-    dot_lines(keys, keys.lines, scales, some, x + begin * kLanes, kChunkSlots);
-  }
 }
 
 inline void dot_coarse_int8(const PooledKeys& keys, int64_t first, int count, float* x) {
@@ -218,7 +243,7 @@ inline void dot_coarse_int8(const PooledKeys& keys, int64_t first, int count, fl
     }
     scales[b] = keys.coarse_scale(first + b);
   }
-  dot_lines(keys, keys.lines, scales, tiles, x, kChunkBlocks);
+  dot_lines(keys, scales, tiles, x);
 }
 
 }  // namespace minicpm::ISA

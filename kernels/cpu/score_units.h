@@ -11,8 +11,8 @@ struct ScoreSizes {
   int group, dim;
   int64_t chunks;
 
-  /// Of a thread: int8 keys side by side.
-  int64_t lines() const { return int64_t{kChunkSlots} * dim / int64_t{sizeof(float)}; }
+  /// Of a thread: coarse int8 keys side by side.
+  int64_t lines() const { return int64_t{kChunkBlocks} * dim / int64_t{sizeof(float)}; }
   int64_t queries() const { return (int64_t{group} * dim + kLanes - 1) / kLanes * kLanes; }
   int64_t spread() const { return int64_t{group} * dim * kBlockWindows; }
   int64_t weights() const { return chunks * group * kChunkSlots; }
