@@ -99,7 +99,6 @@ inline void each_dot(const unsigned char* lines, int64_t tile_bytes, RoundedColu
   }
 }
 
-/// each_dot of a tile of w8 whose rows come in 4 pieces of 4.
 template <int Zero, int M, typename Use>
 inline void each_gathered_dot(const unsigned char* const* pieces, RoundedColumns x, Use use) {
   Bytes steps[kSteps][1];

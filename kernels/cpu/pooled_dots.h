@@ -1,9 +1,9 @@
 // Dot products of queries with pooled keys, for the blocks of a chunk: lanes are fine pooled keys,
 // 4 of each of 4 blocks; all query heads of a group read each pooled key once.
 //
-// Where a context is long, much of the time goes into memory. Keys are fetched some tiles ahead
-// and, of f16, line by line between the products: many at once stop all else until the processor
-// has room for them. They stand in memory in the order of reading, if the blocks are neighbours in
+// Where a context is long, much of the time goes into memory. Keys are fetched some tiles ahead,
+// few lines at a time between the products: many at once stop all else until the processor has room
+// for them. They stand in memory in the order of reading, if the blocks are neighbours in
 // a slab (kv_layout.h).
 #pragma once
 
