@@ -223,14 +223,13 @@ template <typename T>
 void attention_as(const Attention& op, Workers& workers) {
   const Shape shape = shape_of(op);
   if (shape.units == 0) return;
-  // Splitting costs two waits a round; it pays where whole units would leave threads without work.
-  const int threads = workers.threads();
-  const bool uneven = shape.units < 4 * threads && shape.units % threads != 0;
+  // Splitting costs two waits a round.
+  const bool splits = uneven(shape.units, workers);
   // For both ways, so that a sequence that grows from one into the other allocates nothing.
-  const int64_t shared = uneven ? shape.units * split_floats(shape, workers) : 0;
+  const int64_t shared = splits ? shape.units * split_floats(shape, workers) : 0;
   workers.reserve(static_cast<size_t>(whole_floats(shape)) * sizeof(float),
                   static_cast<size_t>(shared) * sizeof(float));
-  if (uneven && shape.most_blocks >= 2 * kBlocksAnItem) {
+  if (splits && shape.most_blocks >= 2 * kBlocksAnItem) {
     by_blocks<T>(op, shape, workers);
   } else {
     by_units<T>(op, shape, workers);

@@ -14,6 +14,11 @@ inline void for_each(Workers& workers, int count, Body& body) {
       &body);
 }
 
+/// Whole units, few as they are, would leave threads without work.
+inline bool uneven(int units, const Workers& workers) {
+  return units < 4 * workers.threads() && units % workers.threads() != 0;
+}
+
 /// Runs body(first, last) over [0, total) in pieces of at least `minimum`: small work stays on this
 /// thread.
 template <typename Body>

@@ -162,18 +162,24 @@ void dot_coarse(const PooledKeys& keys, int64_t first, int count, float* x) {
   }
 }
 
-/// x[r * kChunkSlots + i] = queries[r] . int8 key i of 16, for R rows from `row` on. The keys come
-/// in 4 pieces, [dim / 4][4 keys][4]; as much is fetched from each of `ahead`.
+/// Rows [row, row + R) of the group.
 template <int R>
-inline void dot_tile_int8(const PooledKeys& keys, int row, const Int8Queries<R>& queries,
+inline Int8Queries<R> int8_queries(const PooledKeys& keys, int row) {
+  return {{R, R, 0, keys.dim, keys.dim, keys.queries, nullptr}, row};
+}
+
+/// x[r * stride + i] = queries[r] . int8 key i of 16, for R rows. The keys come in 4 pieces,
+/// [dim / 4][4 keys][4]; as much is fetched from each of `ahead`.
+template <int R>
+inline void dot_tile_int8(int dim, const Int8Queries<R>& queries,
                           const unsigned char* const* pieces, const unsigned char* const* ahead,
-                          const float* scales, float* x) {
+                          const float* scales, float* x, int stride) {
   constexpr int kGroupBytes = kQuantizedGroup * kTileKeys / kTileBlocks;  // of a piece
   Dots totals[kParts][R];
   for (int v = 0; v < kParts; v++) {
     for (int r = 0; r < R; r++) totals[v][r] = no_dots();
   }
-  for (int group = 0; group < keys.dim / kQuantizedGroup; group++) {
+  for (int group = 0; group < dim / kQuantizedGroup; group++) {
     const unsigned char* its[kTileBlocks];
     for (int i = 0; i < kTileBlocks; i++) {
       its[i] = pieces[i] + group * kGroupBytes;
@@ -188,7 +194,7 @@ inline void dot_tile_int8(const PooledKeys& keys, int row, const Int8Queries<R>&
   }
   for (int v = 0; v < kParts; v++) {
     for (int r = 0; r < R; r++) {
-      store_dots(x + (row + r) * kChunkSlots + v * kTileKeys / kParts, totals[v][r]);
+      store_dots(x + r * stride + v * kTileKeys / kParts, totals[v][r]);
     }
   }
 }
@@ -197,7 +203,7 @@ inline void dot_tile_int8(const PooledKeys& keys, int row, const Int8Queries<R>&
 inline void dot_fine_int8(const PooledKeys& keys, int64_t first, int tiles, float* x) {
   constexpr int kScaleBytes = kBlockWindows * static_cast<int>(sizeof(float));
   on_row_tiles<kInt8ScoreRows>(0, keys.group, [&]<int R>(int row) {
-    const Int8Queries<R> queries({R, R, 0, keys.dim, keys.dim, keys.queries, nullptr}, row);
+    const Int8Queries<R> queries = int8_queries<R>(keys, row);
     for (int tile = 0; tile < tiles; tile++) {
       const unsigned char *blocks[kTileBlocks], *ahead[kTileBlocks];
       float scales[kLanes];
@@ -210,40 +216,36 @@ inline void dot_fine_int8(const PooledKeys& keys, int64_t first, int tiles, floa
         ahead[i] = keys.fine_of<unsigned char>(next);
         if (keys.coarse) fetch(keys.coarse_of<unsigned char>(next), keys.dim);
       }
-      dot_tile_int8<R>(keys, row, queries, blocks, ahead, scales, x + tile * kLanes);
+      dot_tile_int8<R>(keys.dim, queries, blocks, ahead, scales,
+                       x + row * kChunkSlots + tile * kLanes, kChunkSlots);
     }
   });
 }
 
-/// x[r * kChunkBlocks + i] = queries[r] . int8 key i of keys.lines, for `tiles` tiles of 16 keys.
-inline void dot_lines(const PooledKeys& keys, const float* scales, int tiles, float* x) {
-  on_row_tiles<kInt8ScoreRows>(0, keys.group, [&]<int R>(int row) {
-    float scores[R * kBlockTokens];
-    const float* queries = keys.queries + row * keys.dim;
-    const Tile tile{R, R, 0, keys.dim, keys.dim, queries, scores};
-    const Int8Queries<R> integers(tile, 0);
-    for (int first = 0; first < tiles; first++) {
-      const unsigned char* its = keys.lines + first * keys.dim * kLanes;
-      score_int8<R, 1>(tile, 0, integers, {its, its}, scales + first * kLanes, 0);
-      for (int r = 0; r < R; r++) {
-        store(x + (row + r) * kChunkBlocks + first * kLanes, load(scores + r * kBlockTokens));
-      }
-    }
-  });
-}
-
+/// dot_coarse of int8 keys: brings 4 blocks' keys side by side, as a piece of a tile.
 inline void dot_coarse_int8(const PooledKeys& keys, int64_t first, int count, float* x) {
+  const int piece_bytes = keys.dim * kTileBlocks;
   float scales[kChunkBlocks];
   const int tiles = (count + kLanes - 1) / kLanes;
   for (int b = 0; b < tiles * kLanes; b++) {
     const auto* pooled = keys.coarse_of<unsigned char>(first + b);
-    unsigned char* lines = keys.lines + b / kLanes * keys.dim * kLanes + b % kLanes * 4;
+    unsigned char* piece = keys.lines + b / kTileBlocks * piece_bytes + b % kTileBlocks * 4;
     for (int d = 0; d < keys.dim; d += 4) {
-      __builtin_memcpy(lines + d * kLanes, pooled + d, 4);
+      __builtin_memcpy(piece + d * kTileBlocks, pooled + d, 4);
     }
     scales[b] = keys.coarse_scale(first + b);
   }
-  dot_lines(keys, scales, tiles, x);
+  on_row_tiles<kInt8ScoreRows>(0, keys.group, [&]<int R>(int row) {
+    const Int8Queries<R> queries = int8_queries<R>(keys, row);
+    for (int tile = 0; tile < tiles; tile++) {
+      const unsigned char* pieces[kTileBlocks];
+      for (int i = 0; i < kTileBlocks; i++) {
+        pieces[i] = keys.lines + (tile * kTileBlocks + i) * piece_bytes;
+      }
+      dot_tile_int8<R>(keys.dim, queries, pieces, pieces, scales + tile * kLanes,
+                       x + row * kChunkBlocks + tile * kLanes, kChunkBlocks);
+    }
+  });
 }
 
 }  // namespace minicpm::ISA

@@ -152,8 +152,7 @@ void score_chunk(const ScoreUnit& unit, int64_t chunk) {
 /// Chunk by chunk instead of unit by unit, with three waits: pays where whole units would leave
 /// threads without work.
 bool splits(int units, const ScoreSizes& sizes, const Workers& workers) {
-  const int threads = workers.threads();
-  return units < 4 * threads && units % threads != 0 && sizes.chunks > 1;
+  return uneven(units, workers) && sizes.chunks > 1;
 }
 
 template <typename T>
